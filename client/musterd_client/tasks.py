@@ -1,0 +1,177 @@
+"""The tasks of a server, whoever started them."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import uuid4
+
+from musterd_client.calls import Calls
+from musterd_client.codec import cancel_outcome_from, duration_to, enum_name, steer_outcome_from, task_from
+from musterd_client.methods import ANSWER_TASK, CANCEL_TASK, LIST_TASKS, STEER_TASK, TASK_STATUS, WAIT_TASKS
+from musterd_client.model import (
+    CancelMode,
+    CancelResult,
+    ComponentKind,
+    SteerResult,
+    Task,
+    TaskState,
+    WaitMode,
+    WaitResult,
+    WatchUntil,
+)
+from musterd_client.streams import Watch
+from musterd_client.v1.component_pb2 import ComponentRef
+from musterd_client.v1.task_service_pb2 import (
+    AnswerTaskRequest,
+    CancelTaskRequest,
+    ListTasksRequest,
+    SteerTaskRequest,
+    TaskStatusRequest,
+    WaitTasksRequest,
+)
+
+_DEFAULT_WAIT_SECONDS = 60.0
+_DEFAULT_STEER_WAIT_SECONDS = 30.0
+
+
+def new_request_id() -> str:
+    """Returns an id that makes a repeated call count once."""
+    return str(uuid4())
+
+
+class Tasks:
+    """Looks at tasks and controls them. Reached as `client.tasks`.
+
+    A task is visible to its owner and to administrators of its tenant; for everyone else each call raises
+    NotFoundError. Calls that change something take a `request_id`: a repeated call with the same id counts once.
+    Without one the client makes one, so that its own repetitions are safe.
+    """
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def status(self, task_id: str) -> Task:
+        """Returns the task as it stands now."""
+        response = await self._calls.unary(TASK_STATUS, TaskStatusRequest(task_id=task_id))
+        return task_from(response.task)
+
+    async def list(
+        self,
+        *,
+        states: Sequence[TaskState] = (),
+        agent_id: str = "",
+        session_id: str = "",
+        parent_task_id: str = "",
+        root_task_id: str = "",
+        page_size: int = 50,
+    ) -> AsyncIterator[Task]:
+        """Yields the tasks for which all given filters hold, newest first, page after page."""
+        kind = enum_name("COMPONENT_KIND_", ComponentKind.AGENT)
+        request = ListTasksRequest(
+            page_size=page_size,
+            states=[enum_name("TASK_STATE_", state) for state in states],
+            component=ComponentRef(kind=kind, id=agent_id) if agent_id else None,
+            session_id=session_id,
+            parent_task_id=parent_task_id,
+            root_task_id=root_task_id,
+        )
+        while True:
+            page = await self._calls.unary(LIST_TASKS, request)
+            for task in page.tasks:
+                yield task_from(task)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def watch(self, task_id: str, *, after_sequence: int = 0, until: WatchUntil = WatchUntil.TASK) -> Watch:
+        """Returns the task's events after a sequence, from the log and then live, as something to iterate over.
+
+        The log of a tree that was trimmed raises OutOfRangeError, whose metadata names the oldest sequence there is.
+        """
+        return Watch(self._calls, task_id, after_sequence=after_sequence, until=until)
+
+    async def wait(
+        self, task_ids: Sequence[str], *, mode: WaitMode = WaitMode.ALL, timeout_seconds: float = _DEFAULT_WAIT_SECONDS
+    ) -> WaitResult:
+        """Returns when all or any of the tasks have ended, one needs input, or the time is over, which is no error.
+
+        `timeout_seconds` is at most an hour; zero looks once. Nothing is ever canceled.
+        """
+        request = WaitTasksRequest(
+            task_ids=task_ids, mode=enum_name("WAIT_MODE_", mode), timeout=duration_to(timeout_seconds)
+        )
+        limit = timeout_seconds + self._calls.call_timeout_seconds
+        response = await self._calls.unary(WAIT_TASKS, request, timeout_seconds=limit)
+        return WaitResult(
+            tasks=tuple(task_from(task) for task in response.tasks),
+            pending_task_ids=tuple(response.pending_task_ids),
+            input_required_task_ids=tuple(response.input_required_task_ids),
+            timed_out=response.timed_out,
+        )
+
+    async def cancel(
+        self,
+        task_id: str,
+        *,
+        mode: CancelMode = CancelMode.SOFT,
+        grace_seconds: float | None = None,
+        reason: str = "",
+        cascade: bool = True,
+        request_id: str | None = None,
+    ) -> CancelResult:
+        """Cancels the task, and with `cascade` what it started. Says what really happened.
+
+        `grace_seconds` is how long the current step may still take with SOFT; None leaves it to the server.
+
+        Raises:
+            PreconditionFailedError: the task ended otherwise (TASK_NOT_CANCELABLE).
+        """
+        request = CancelTaskRequest(
+            task_id=task_id,
+            mode=enum_name("CANCEL_MODE_", mode),
+            grace=duration_to(grace_seconds),
+            reason=reason,
+            cascade=cascade,
+            request_id=request_id or new_request_id(),
+        )
+        response = await self._calls.unary(CANCEL_TASK, request)
+        return CancelResult(task=task_from(response.task), outcome=cancel_outcome_from(response.outcome))
+
+    async def steer(
+        self,
+        task_id: str,
+        message: str,
+        *,
+        wait_timeout_seconds: float | None = None,
+        request_id: str | None = None,
+    ) -> SteerResult:
+        """Puts a message into the next request that the task sends to its model, and waits until it is in one.
+
+        `wait_timeout_seconds` is how long to wait for that; None means 30, zero returns once the message is stored.
+
+        Raises:
+            PreconditionFailedError: the task cannot take a message any more (TASK_NOT_STEERABLE).
+        """
+        request = SteerTaskRequest(
+            task_id=task_id,
+            message=message,
+            wait_timeout=duration_to(wait_timeout_seconds),
+            request_id=request_id or new_request_id(),
+        )
+        wait_seconds = _DEFAULT_STEER_WAIT_SECONDS if wait_timeout_seconds is None else wait_timeout_seconds
+        limit = wait_seconds + self._calls.call_timeout_seconds
+        response = await self._calls.unary(STEER_TASK, request, timeout_seconds=limit)
+        outcome = steer_outcome_from(response.outcome)
+        return SteerResult(steer_id=response.steer_id, outcome=outcome, task=task_from(response.task))
+
+    async def answer(
+        self, task_id: str, *, question_id: str = "", answer: str = "", request_id: str | None = None
+    ) -> Task:
+        """Gives a waiting task what it waits for; one in AUTH_REQUIRED takes the identity of this client's token.
+
+        Raises:
+            PreconditionFailedError: the task does not wait for this (TASK_NOT_WAITING).
+        """
+        request = AnswerTaskRequest(
+            task_id=task_id, question_id=question_id, answer=answer, request_id=request_id or new_request_id()
+        )
+        response = await self._calls.unary(ANSWER_TASK, request)
+        return task_from(response.task)

@@ -1,0 +1,1 @@
+"""Generated from protos/musterd/v1 by scripts/generate.py. Do not edit."""

@@ -1,0 +1,188 @@
+"""The composition root: an app is what users register, a service is that app running on one server."""
+
+import asyncio
+import gc
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from musterd.domain.clock import Clock, SystemClock
+from musterd.domain.ids import new_id
+from musterd.domain.ports import Store
+from musterd.runtime.building import Builder
+from musterd.runtime.changes import TaskChanges
+from musterd.runtime.hub import Hub
+from musterd.runtime.limits import Limits
+from musterd.runtime.log import LogWriter
+from musterd.runtime.registry import Registrable, Registry
+from musterd.runtime.runs import Runs
+from musterd.runtime.streams import Streams
+from musterd.runtime.supervisor import Supervisor, shutting_down
+from musterd.runtime.tasks import Tasks
+from musterd.settings import Settings, build_token_verifier
+from musterd.store.sqlite import SqliteStore
+from musterd.transport.agents import AgentServicer
+from musterd.transport.interceptors import IdentityInterceptor
+from musterd.transport.server import Binding, GrpcServer
+from musterd.transport.server_info import ServerInfoServicer
+from musterd.transport.services import services_of
+from musterd.transport.tasks import TaskServicer
+from musterd.version import VERSION
+
+STOP_GRACE_SECONDS = 1.0
+
+GC_FIRST_THRESHOLD = 50_000
+"""With thousands of live runs the default of 700 makes the collector the server's main work."""
+
+
+class Musterd:
+    """An app: the agents that clients may run, prototypes and factories side by side.
+
+    A prototype's id is its name. Raises ValueError when two share an id or a prototype has no name, TypeError for an
+    object of another kind.
+    """
+
+    def __init__(self, *, agents: Sequence[Registrable] = ()) -> None:
+        self.registry = Registry(agents)
+
+
+class Service:
+    """An app that runs on one server: makes every part, starts them in order, stops them in the reverse.
+
+    With `store` or `clock` a test brings its own in place of what the settings name.
+    """
+
+    def __init__(
+        self, app: Musterd, settings: Settings, *, store: Store | None = None, clock: Clock | None = None
+    ) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._store = store or SqliteStore(settings.store.sqlite_file)
+        self._verifier = build_token_verifier(settings.auth, self._clock) if settings.auth.mode == "jwt" else None
+        limits = limits_of(settings)
+        owner = f"{socket.gethostname()}-{os.getpid()}-{new_id()}"
+        self._builder = Builder(app.registry, limits)
+        self._hub = Hub(self._store, limits)
+        changes = TaskChanges()
+        self._hub.listen(changes.notice)
+        self._writer = LogWriter(self._store, self._clock, limits)
+        self._supervisor = Supervisor(
+            owner=owner, store=self._store, builder=self._builder, writer=self._writer, clock=self._clock, limits=limits
+        )
+        runs = Runs(
+            registry=app.registry,
+            store=self._store,
+            supervisor=self._supervisor,
+            hub=self._hub,
+            limits=limits,
+            owner=owner,
+        )
+        tasks = Tasks(store=self._store, supervisor=self._supervisor, hub=self._hub, changes=changes)
+        streams = Streams(
+            hub=self._hub, clock=self._clock, limits=limits, heartbeat_seconds=settings.server.heartbeat_seconds
+        )
+        services = services_of(
+            agents=AgentServicer(registry=app.registry, runs=runs, tasks=tasks, streams=streams, clock=self._clock),
+            tasks=TaskServicer(
+                tasks=tasks, streams=streams, clock=self._clock, cancel_grace_seconds=limits.cancel_grace_seconds
+            ),
+            server_info=ServerInfoServicer(VERSION, limits, settings.server.max_message_bytes),
+        )
+        self._server = GrpcServer(
+            services,
+            [
+                IdentityInterceptor(
+                    self._verifier,
+                    metadata_allow_list=settings.server.metadata_allow_list,
+                    is_reflection_open=settings.server.reflection == "open",
+                )
+            ],
+            max_message_bytes=settings.server.max_message_bytes,
+            with_reflection=settings.server.reflection != "off",
+        )
+
+    @property
+    def running_count(self) -> int:
+        """How many tasks run here now."""
+        return self._supervisor.running_count
+
+    @property
+    def tcp_port(self) -> int | None:
+        """The port that the server listens on; None without TCP."""
+        return self._server.tcp_port
+
+    def addresses(self) -> dict[str, str]:
+        """Return where the server listens, for people."""
+        server = self._settings.server
+        addresses = {"tcp": f"{server.listen.rpartition(':')[0]}:{self.tcp_port}"} if self.tcp_port else {}
+        return addresses if server.unix_socket is None else {**addresses, "unix": str(server.unix_socket)}
+
+    async def start(self) -> None:
+        """Open the store, take over what an earlier process left, and serve.
+
+        Raises MusterdError or OSError with what to change; then nothing is left open.
+        """
+        async with AsyncExitStack() as undo:
+            await self._store.open(self._hub.publish)
+            undo.push_async_callback(self._store.close)
+            if self._verifier is not None:
+                await self._verifier.open()
+                undo.push_async_callback(self._verifier.close)
+            self._writer.start()
+            undo.push_async_callback(self._writer.close)
+            await self._server.start(self._binding())
+            self._supervisor.start()
+            undo.pop_all()
+        gc.set_threshold(GC_FIRST_THRESHOLD)
+        gc.freeze()
+
+    def _binding(self) -> Binding:
+        server = self._settings.server
+        certificate = None
+        if server.tls_certificate_file is not None and server.tls_private_key_file is not None:
+            certificate = (server.tls_certificate_file.read_bytes(), server.tls_private_key_file.read_bytes())
+        return Binding(
+            listen=server.listen,
+            unix_socket=server.unix_socket,
+            unix_socket_mode=server.unix_socket_mode,
+            certificate=certificate,
+        )
+
+    async def stop(self, hurry: asyncio.Event | None = None) -> None:
+        """Go down: no new work, readers sent off, running tasks finished within the grace or left resumable.
+
+        `hurry` ends the grace when it is set.
+        """
+        await self._server.announce_shutdown()
+        self._supervisor.drain()
+        self._hub.close(shutting_down)
+        await self._supervisor.close(self._settings.server.shutdown_grace_seconds, hurry or asyncio.Event())
+        await self._server.stop(STOP_GRACE_SECONDS)
+        await self._writer.close()
+        self._builder.close()
+        if self._verifier is not None:
+            await self._verifier.close()
+        await self._store.close()
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the runtime's bounds as the settings have them."""
+    runtime = settings.runtime
+    return Limits(
+        max_running_tasks=runtime.max_running_tasks,
+        run_timeout_seconds=runtime.run_timeout_seconds,
+        max_run_timeout_seconds=runtime.max_run_timeout_seconds,
+        factory_timeout_seconds=runtime.factory_timeout_seconds,
+        factory_threads=runtime.factory_threads,
+        max_requests_per_run=runtime.max_requests_per_run,
+        model_max_retries=runtime.model_max_retries,
+        model_retry_initial_delay_seconds=runtime.model_retry_initial_delay_seconds,
+        model_retry_max_delay_seconds=runtime.model_retry_max_delay_seconds,
+        cancel_grace_seconds=runtime.cancel_grace_seconds,
+        cancel_abandon_seconds=runtime.cancel_abandon_seconds,
+        flush_window_seconds=runtime.flush_window_ms / 1_000,
+        flush_max_events=runtime.flush_max_events,
+        reader_max_lag_events=runtime.reader_max_lag_events,
+        snapshot_max_age_seconds=settings.auth.snapshot_max_age_seconds,
+    )

@@ -1,0 +1,34 @@
+"""`musterd config`: shows and checks the settings in force."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musterd.cli.serve import CLIENT_VARIABLES
+from musterd.settings import LoadedSettings, SettingsError, load_settings, show_settings
+
+config = typer.Typer(help="Show and check the server's settings.", no_args_is_help=True)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A settings file other than ./musterd.toml.")]
+
+
+def _load(config_file: Path | None) -> LoadedSettings:
+    try:
+        return load_settings(config_file=config_file, other_variables=CLIENT_VARIABLES)
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+@config.command()
+def show(config_file: ConfigFile = None) -> None:
+    """Print every setting with its value and where that came from; secrets are masked."""
+    typer.echo(show_settings(_load(config_file)))
+
+
+@config.command()
+def check(config_file: ConfigFile = None) -> None:
+    """Say whether the server can start with the settings in force."""
+    _load(config_file)
+    typer.echo("the settings are good")

@@ -1,0 +1,225 @@
+"""What can happen in a task, as one union of frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from musterd.domain.principal import JsonValue
+from musterd.domain.task import ComponentRef, Output, TaskError, TaskState, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStarted:
+    """The task started for the first time."""
+
+    session_id: str = ""
+    parent_task_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCompleted:
+    """The task ended with its result."""
+
+    output: Output
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFailed:
+    """The task ended with an error; `state` is FAILED or REJECTED."""
+
+    error: TaskError
+    usage: Usage
+    output: Output | None = None
+    state: TaskState = TaskState.FAILED
+    unapplied_steer_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCanceled:
+    """The task was canceled."""
+
+    reason: str = ""
+    usage: Usage
+    output: Output | None = None
+    unapplied_steer_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested:
+    """Somebody asked to cancel the task."""
+
+    reason: str = ""
+    hard: bool = False
+    grace_seconds: float = 0.0
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthRequired:
+    """The task waits until its owner renews the identity that it runs under."""
+
+    expired_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthRenewed:
+    """The owner renewed the identity that the task runs under."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequestStarted:
+    """A request to the model begins. `step` counts the task's model requests from 1."""
+
+    step: int
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequestCompleted:
+    """The model's response is complete and stored."""
+
+    step: int
+    model: str = ""
+    usage: Usage
+    finish_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta:
+    """The model produced text."""
+
+    step: int
+    part_index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThinkingDelta:
+    """The model produced thinking."""
+
+    step: int
+    part_index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallArgumentsDelta:
+    """The model produced a piece of a tool call's arguments."""
+
+    step: int
+    part_index: int
+    tool_call_id: str = ""
+    tool_name: str = ""
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryScheduled:
+    """A failed request to the model will be sent again. `attempt` counts this request's tries from 1."""
+
+    step: int
+    attempt: int
+    delay_seconds: float
+    message: str
+
+
+class RestartCause(StrEnum):
+    """Why a model request was cut off."""
+
+    RECOVERY = "recovery"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRestarted:
+    """A model request that was cut off begins again; its earlier deltas are void."""
+
+    step: int
+    cause: RestartCause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallStarted:
+    """A tool begins to run."""
+
+    step: int
+    tool_call_id: str
+    tool_name: str
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallCompleted:
+    """A tool returned. A result too large for an event is left out, and `omitted_bytes` tells its size."""
+
+    step: int
+    tool_call_id: str
+    tool_name: str
+    result_json: str
+    omitted_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallFailed:
+    """A tool failed, or its call was not valid."""
+
+    step: int
+    tool_call_id: str
+    tool_name: str
+    message: str
+    will_retry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steered:
+    """A message from outside went into a request to the model."""
+
+    steer_id: str
+    step: int
+    message: str
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Custom:
+    """An event of the application's own making."""
+
+    type: str
+    payload: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+
+
+TerminalEvent = TaskCompleted | TaskFailed | TaskCanceled
+DeltaEvent = TextDelta | ThinkingDelta | ToolCallArgumentsDelta
+Payload = (
+    TaskStarted
+    | TerminalEvent
+    | CancelRequested
+    | AuthRequired
+    | AuthRenewed
+    | ModelRequestStarted
+    | ModelRequestCompleted
+    | DeltaEvent
+    | RetryScheduled
+    | StepRestarted
+    | ToolCallStarted
+    | ToolCallCompleted
+    | ToolCallFailed
+    | Steered
+    | Custom
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One stored event: `sequence` is its place in the log of its tree, dense from 1. Positional, for speed."""
+
+    root_task_id: str
+    task_id: str
+    sequence: int
+    create_time: datetime
+    component: ComponentRef
+    payload: Payload

@@ -1,0 +1,1 @@
+"""Runs components: builds them per request, journals their steps, logs their events, stops them when asked."""

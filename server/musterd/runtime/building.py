@@ -1,0 +1,156 @@
+"""Builds a component for one attempt: calls its factory with the caller's context, in time and off the event loop."""
+
+import asyncio
+import contextvars
+import functools
+import inspect
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from pydantic_ai.agent import AbstractAgent
+
+from musterd.domain.context import RequestContext, TrustedContext
+from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.task import TaskSpec
+from musterd.runtime.agents import (
+    AgentFactory,
+    AnyAgent,
+    Built,
+    FactoryCallable,
+    FactoryPermissionError,
+    FactoryValidationError,
+    Prototype,
+)
+from musterd.runtime.failures import unforeseen
+from musterd.runtime.limits import Limits
+from musterd.runtime.registry import Registration, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A component that is ready to run, and its deps."""
+
+    agent: AnyAgent
+    deps: Any
+
+
+def request_context(registration: Registration, spec: TaskSpec, task_id: str, deadline: datetime) -> RequestContext:
+    """Return what a factory learns about a run."""
+    identity = spec.identity
+    return RequestContext(
+        user_id=identity.user_id,
+        tenant_id=identity.tenant_id,
+        session_id=spec.session_id,
+        input=registration.load_input(spec.factory_input_json),
+        trusted=TrustedContext(claims=identity.claims, scopes=identity.scopes),
+        metadata=spec.caller_metadata,
+        task_id=task_id,
+        deadline=deadline,
+    )
+
+
+class Builder:
+    """Builds components, with a bounded pool of threads for sync factories."""
+
+    def __init__(self, registry: Registry, limits: Limits) -> None:
+        self._registry = registry
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(limits.factory_threads, thread_name_prefix="musterd-factory")
+
+    def close(self) -> None:
+        """Let go of the threads; one that a factory blocks is left to itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @asynccontextmanager
+    async def build(self, spec: TaskSpec, task_id: str, deadline: datetime) -> AsyncGenerator[Ready]:
+        """Build a component, and take it down when the attempt ends.
+
+        Raises MusterdError with one of the FACTORY reasons.
+        """
+        registration = self._registry.find(spec.component)
+        source = registration.source
+        context = request_context(registration, spec, task_id, deadline)
+        async with AsyncExitStack() as stack:
+            match source:
+                case AgentFactory():
+                    timeout = source.timeout_seconds or self._limits.factory_timeout_seconds
+                    made = await self._call(stack, registration, source.factory, context, timeout)
+                    ready = _ready_of(registration, made, context)
+                case Prototype():
+                    ready = Ready(source.agent, await self._deps_of(stack, registration, source, context))
+            yield ready
+
+    async def _deps_of(
+        self, stack: AsyncExitStack, registration: Registration, prototype: Prototype, context: RequestContext
+    ) -> Any:
+        if prototype.deps_factory is None:
+            return context
+        timeout_seconds = self._limits.factory_timeout_seconds
+        return await self._call(stack, registration, prototype.deps_factory, context, timeout_seconds)
+
+    async def _call(
+        self,
+        stack: AsyncExitStack,
+        registration: Registration,
+        factory: FactoryCallable,
+        context: RequestContext,
+        timeout_seconds: float,
+    ) -> Any:
+        component_id = registration.info.ref.id
+        timer = asyncio.timeout(timeout_seconds)
+        try:
+            async with timer:
+                return await self._enter(stack, factory, context)
+        except FactoryPermissionError as error:
+            raise MusterdError(reason=Reason.FACTORY_PERMISSION_DENIED, message=str(error)) from error
+        except FactoryValidationError as error:
+            raise MusterdError(reason=Reason.FACTORY_INVALID_INPUT, message=str(error)) from error
+        except Exception as error:
+            if isinstance(error, TimeoutError) and timer.expired():
+                raise MusterdError(
+                    reason=Reason.FACTORY_TIMEOUT,
+                    message=f"building {component_id!r} took longer than {timeout_seconds:g} s",
+                ) from error
+            raise unforeseen(
+                Reason.FACTORY_FAILED, f"building {component_id!r} failed", error, component=component_id
+            ) from error
+
+    async def _enter(self, stack: AsyncExitStack, factory: FactoryCallable, context: RequestContext) -> Any:
+        if _is_coroutine_function(factory):
+            made = await factory(context)
+        else:
+            made = await asyncio.get_running_loop().run_in_executor(
+                self._threads, _in_context_of_caller(factory), context
+            )
+        if inspect.isawaitable(made):
+            made = await made
+        if isinstance(made, AbstractAsyncContextManager) and not isinstance(made, AbstractAgent):
+            return await stack.enter_async_context(cast("AbstractAsyncContextManager[Any]", made))
+        return cast("Any", made)
+
+
+def _in_context_of_caller(factory: FactoryCallable) -> FactoryCallable:
+    inherited = contextvars.copy_context()
+    return lambda context: inherited.run(factory, context)
+
+
+def _is_coroutine_function(factory: Any) -> bool:
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    return inspect.iscoroutinefunction(factory) or inspect.iscoroutinefunction(type(factory).__call__)
+
+
+def _ready_of(registration: Registration, made: Any, context: RequestContext) -> Ready:
+    agent: Any = made.component if isinstance(made, Built) else made
+    deps = made.deps if isinstance(made, Built) else context
+    if not isinstance(agent, AbstractAgent):
+        component_id = registration.info.ref.id
+        wrong = TypeError(
+            f"the factory {component_id!r} must return an Agent (or Built), but returned {type(agent).__name__}"
+        )
+        raise unforeseen(Reason.FACTORY_FAILED, f"building {component_id!r} failed", wrong, component=component_id)
+    return Ready(cast("AnyAgent", agent), deps)

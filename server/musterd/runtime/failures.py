@@ -1,0 +1,28 @@
+"""Failures that nobody foresaw: the caller gets a general text and an id, the server's log gets the rest."""
+
+import structlog
+
+from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.ids import new_id
+from musterd.domain.task import TaskError
+
+logger = structlog.get_logger(__name__)
+
+
+def unforeseen(reason: Reason, message: str, error: BaseException, **details: str) -> MusterdError:
+    """Log an exception under a new error id, and return an error that names the id and tells nothing else of it."""
+    error_id = new_id()
+    logger.error(reason.lower(), error_id=error_id, exc_info=error, **details)
+    return MusterdError(
+        reason=reason, message=f"{message}; the server's log has it as {error_id}", metadata={"error_id": error_id}
+    )
+
+
+def task_error_of(error: MusterdError) -> TaskError:
+    """Return a domain error as it is stored with a task."""
+    return TaskError(
+        reason=error.reason,
+        message=error.message,
+        error_id=error.metadata.get("error_id", ""),
+        cause=error.cause,
+    )

@@ -1,0 +1,171 @@
+"""Carries stored events to those who follow a tree in this process."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.event import Event
+from musterd.domain.ports import Store
+from musterd.runtime.limits import Limits
+
+
+class Follower:
+    """One reader of a tree's log: first what is stored after its cursor, then what comes, each event once and in order.
+
+    Its queue is bounded: a reader that lags behind by more than `reader_max_lag_events` gets SLOW_READER. No run ever
+    waits for a reader.
+    """
+
+    def __init__(self, root_task_id: str, after_sequence: int, store: Store, limits: Limits) -> None:
+        self.root_task_id = root_task_id
+        self.cursor = after_sequence
+        self._store = store
+        self._limits = limits
+        self._queue: deque[Event] = deque()
+        self._wake: asyncio.Future[None] | None = None
+        self._failure: MusterdError | None = None
+
+    def push(self, events: Sequence[Event]) -> None:
+        """Take events of the tree, as they were committed."""
+        if len(self._queue) + len(events) > self._limits.reader_max_lag_events:
+            self.fail(
+                MusterdError(
+                    reason=Reason.SLOW_READER,
+                    message="this reader is too slow; watch the task again after the last sequence it got",
+                )
+            )
+            return
+        self._queue.extend(events)
+        self._rouse()
+
+    def fail(self, error: MusterdError) -> None:
+        """End the stream with `error`, after which nothing more is read. The first failure stands."""
+        if self._failure is None:
+            self._failure = error
+            self._queue.clear()
+            self._rouse()
+
+    def _rouse(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """Return True once there is something to take, False when the time runs out."""
+        if self._queue or self._failure is not None:
+            return True
+        loop = asyncio.get_running_loop()
+        wake = self._wake = loop.create_future()
+        timer = loop.call_later(timeout_seconds, _set_unless_done, wake)
+        try:
+            await wake
+        finally:
+            timer.cancel()
+            self._wake = None
+        return bool(self._queue) or self._failure is not None
+
+    async def take(self, limit: int) -> Sequence[Event]:
+        """Return the next events after the cursor, at most `limit`; none when there is nothing yet.
+
+        Raises MusterdError SLOW_READER or SHUTTING_DOWN with the last sequence, and LOG_TRIMMED when the log no longer
+        reaches back to the cursor.
+        """
+        self._raise_failure()
+        queue = self._queue
+        while queue and queue[0].sequence <= self.cursor:
+            queue.popleft()
+        if not queue:
+            return ()
+        if queue[0].sequence > self.cursor + 1:
+            return await self.catch_up(limit)
+        count = min(limit, len(queue))
+        events = [queue.popleft() for _ in range(count)]
+        self.cursor = events[-1].sequence
+        return events
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            self._failure.metadata = {**self._failure.metadata, "last_sequence": str(self.cursor)}
+            raise self._failure
+
+    async def catch_up(self, limit: int) -> Sequence[Event]:
+        """Return stored events after the cursor, at most `limit`; none when the cursor is at the end of the log."""
+        self._raise_failure()
+        page = await self._store.read_events(self.root_task_id, self.cursor, limit)
+        if self.cursor + 1 < page.oldest_sequence:
+            raise MusterdError(
+                reason=Reason.LOG_TRIMMED,
+                message=f"the log begins at sequence {page.oldest_sequence}; watch from there",
+                metadata={"oldest_sequence": str(page.oldest_sequence)},
+            )
+        if page.events:
+            self.cursor = page.events[-1].sequence
+        return page.events
+
+
+def _set_unless_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Hub:
+    """Hands every commit of the store to the followers of its trees."""
+
+    def __init__(self, store: Store, limits: Limits) -> None:
+        self._store = store
+        self._limits = limits
+        self._followers: dict[str, list[Follower]] = {}
+        self._listeners: list[Callable[[Sequence[Event]], None]] = []
+        self._make_error: Callable[[], MusterdError] | None = None
+
+    def listen(self, listener: Callable[[Sequence[Event]], None]) -> None:
+        """Call `listener` with every commit's events, before the followers get them."""
+        self._listeners.append(listener)
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Take the events of one commit; this is the store's commit listener."""
+        for listener in self._listeners:
+            listener(events)
+        followers = self._followers
+        if not followers:
+            return
+        run: list[Event] = []
+        root = ""
+        for event in events:
+            if event.root_task_id != root:
+                self._push(root, run)
+                root, run = event.root_task_id, []
+            run.append(event)
+        self._push(root, run)
+
+    def _push(self, root: str, events: Sequence[Event]) -> None:
+        if events:
+            for follower in self._followers.get(root, ()):
+                follower.push(events)
+
+    def follow(self, root_task_id: str, after_sequence: int) -> Follower:
+        """Return a follower that misses nothing from now on. Hand it back with `leave`."""
+        follower = Follower(root_task_id, after_sequence, self._store, self._limits)
+        self._followers.setdefault(root_task_id, []).append(follower)
+        if self._make_error is not None:
+            follower.fail(self._make_error())
+        return follower
+
+    def leave(self, follower: Follower) -> None:
+        """Stop feeding a follower."""
+        followers = self._followers[follower.root_task_id]
+        followers.remove(follower)
+        if not followers:
+            del self._followers[follower.root_task_id]
+
+    def close(self, make_error: Callable[[], MusterdError]) -> None:
+        """End every stream, and every one that is opened later, each with an error of its own."""
+        self._make_error = make_error
+        for followers in self._followers.values():
+            for follower in followers:
+                follower.fail(make_error())
+
+    @property
+    def follower_count(self) -> int:
+        """How many streams follow something now."""
+        return sum(map(len, self._followers.values()))

@@ -1,0 +1,27 @@
+"""Every bound of the runtime, by name and with its default."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds in force on one server. Durations are in seconds unless the name says otherwise."""
+
+    max_running_tasks: int = 2_000
+    run_timeout_seconds: float = 3_600.0
+    max_run_timeout_seconds: float = 86_400.0
+    factory_timeout_seconds: float = 30.0
+    factory_threads: int = 16
+    max_requests_per_run: int = 1_000
+    model_max_retries: int = 3
+    model_retry_initial_delay_seconds: float = 1.0
+    model_retry_max_delay_seconds: float = 30.0
+    cancel_grace_seconds: float = 30.0
+    cancel_abandon_seconds: float = 10.0
+    flush_window_seconds: float = 0.02
+    flush_max_events: int = 32
+    backlog_max_events: int = 1_000
+    reader_max_lag_events: int = 10_000
+    event_page_size: int = 500
+    snapshot_max_age_seconds: float = 86_400.0
+    store_retry_delay_seconds: float = 1.0

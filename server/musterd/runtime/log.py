@@ -1,0 +1,221 @@
+"""Writes what running tasks say: buffered per task, committed together, in the order in which it was said."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from musterd.domain.clock import Clock
+from musterd.domain.errors import MusterdError
+from musterd.domain.event import Payload
+from musterd.domain.ports import Lost, Store, Stored, TaskWrite
+from musterd.domain.step import StepRecord
+from musterd.domain.task import Output, TaskError, TaskState, Usage
+from musterd.runtime.limits import Limits
+
+logger = structlog.get_logger(__name__)
+
+Waiter = asyncio.Future[None]
+
+
+class AttemptLost(Exception):  # noqa: N818 - not an error of the run: it tells a runner that others own its task now
+    """This attempt no longer owns its task: it must stop, and nothing that it says is stored."""
+
+
+class RunLog:
+    """The buffered writes of one attempt. All that was said before a commit is stored by it, in order.
+
+    Deltas are stored within the flush window, all else at once. Nothing reaches a reader before it is stored.
+    """
+
+    def __init__(self, writer: "LogWriter", task_id: str, attempt: int, on_lost: Callable[[], None]) -> None:
+        self.task_id = task_id
+        self.attempt = attempt
+        self.last_flush_at = float("-inf")
+        self._writer = writer
+        self._on_lost = on_lost
+        self._payloads: list[Payload] = []
+        self._steps: list[StepRecord] = []
+        self._applied_steer_ids: list[str] = []
+        self._state: TaskState | None = None
+        self._usage: Usage | None = None
+        self._output: Output | None = None
+        self._error: TaskError | None = None
+        self._waiters: list[Waiter] = []
+        self._is_lost = False
+
+    @property
+    def backlog(self) -> int:
+        """How many events wait to be stored."""
+        return len(self._payloads)
+
+    def delta(self, payload: Payload) -> None:
+        """Say something that may wait for the flush window."""
+        self._payloads.append(payload)
+        self._writer.touch(self)
+
+    def say(
+        self,
+        *payloads: Payload,
+        step: StepRecord | None = None,
+        state: TaskState | None = None,
+        usage: Usage | None = None,
+        applied_steer_ids: tuple[str, ...] = (),
+    ) -> None:
+        """Say something that is stored as soon as the writer gets to it; its pieces are stored together."""
+        self._payloads += payloads
+        self._applied_steer_ids += applied_steer_ids
+        if step is not None:
+            self._steps.append(step)
+        if state is not None:
+            self._state = state
+        if usage is not None:
+            self._usage = usage
+        self._writer.schedule(self)
+
+    async def commit(self) -> None:
+        """Return once all that was said is stored. Raises AttemptLost."""
+        if self._is_lost:
+            raise AttemptLost
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._writer.schedule(self)
+        await waiter
+
+    async def end(
+        self,
+        payload: Payload,
+        *,
+        state: TaskState,
+        usage: Usage,
+        output: Output | None = None,
+        error: TaskError | None = None,
+    ) -> None:
+        """Store the terminal event, with all that was said before it. Raises AttemptLost."""
+        self._output, self._error = output, error
+        self.say(payload, state=state, usage=usage)
+        await self.commit()
+
+    def take(self) -> tuple[TaskWrite, list[Waiter]]:
+        """Hand over what is buffered as one write, with those who wait for it."""
+        write = TaskWrite(
+            task_id=self.task_id,
+            attempt=self.attempt,
+            payloads=tuple(self._payloads),
+            steps=tuple(self._steps),
+            state=self._state,
+            usage=self._usage,
+            output=self._output,
+            error=self._error,
+            applied_steer_ids=tuple(self._applied_steer_ids),
+        )
+        waiters, self._waiters = self._waiters, []
+        self._payloads, self._steps, self._applied_steer_ids = [], [], []
+        self._state, self._usage = None, None
+        return write, waiters
+
+    def lose(self) -> None:
+        """Learn that the attempt is over for others have the task."""
+        self._is_lost = True
+        self._on_lost()
+
+
+class LogWriter:
+    """Stores the writes of all running tasks of this process, many in one transaction, one transaction at a time."""
+
+    def __init__(self, store: Store, clock: Clock, limits: Limits) -> None:
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+        self._due: dict[RunLog, None] = {}
+        self._delayed: dict[RunLog, None] = {}
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write, on the running loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="log-writer")
+
+    async def close(self) -> None:
+        """Store what is buffered, then stop."""
+        self._is_closing = True
+        self._release_delayed()
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def open_log(self, task_id: str, attempt: int, on_lost: Callable[[], None]) -> RunLog:
+        """Return the log of one attempt. `on_lost` is called when another one has taken the task over."""
+        return RunLog(self, task_id, attempt, on_lost)
+
+    def schedule(self, log: RunLog) -> None:
+        """Write this log's buffer as soon as the writer is free."""
+        self._due[log] = None
+        self._wake.set()
+
+    def touch(self, log: RunLog) -> None:
+        """Write this log's buffer soon: at once when nothing was written within the window, else when that ends."""
+        if log in self._due or (log in self._delayed and log.backlog < self._limits.flush_max_events):
+            return
+        window = self._limits.flush_window_seconds
+        if log.backlog >= self._limits.flush_max_events or self._clock.monotonic() - log.last_flush_at >= window:
+            self.schedule(log)
+            return
+        self._delayed[log] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(window, self._release_delayed)
+
+    def _release_delayed(self) -> None:
+        self._timer = None
+        if self._delayed:
+            self._due |= self._delayed
+            self._delayed.clear()
+            self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            if not self._due:
+                if self._is_closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+            logs, self._due = list(self._due), {}
+            now = self._clock.monotonic()
+            taken: list[tuple[RunLog, TaskWrite, list[Waiter]]] = []
+            for log in logs:
+                log.last_flush_at = now
+                self._delayed.pop(log, None)
+                taken.append((log, *log.take()))
+            await self._store_all(taken)
+
+    async def _store_all(self, taken: list[tuple[RunLog, TaskWrite, list[Waiter]]]) -> None:
+        results = await self._write_until_stored([write for _, write, _ in taken])
+        for (log, _, waiters), result in zip(taken, results, strict=True):
+            match result:
+                case Stored():
+                    for waiter in waiters:
+                        if not waiter.done():
+                            waiter.set_result(None)
+                case Lost():
+                    log.lose()
+                    for waiter in waiters:
+                        if not waiter.done():
+                            waiter.set_exception(AttemptLost())
+
+    async def _write_until_stored(self, writes: list[TaskWrite]) -> list[Stored | Lost]:
+        while True:
+            try:
+                return list(await self._store.write(writes))
+            except MusterdError as error:
+                if self._is_closing:
+                    logger.exception("writes_dropped", writes=len(writes))
+                    return [Lost()] * len(writes)
+                logger.warning("store_unavailable", error=str(error), writes=len(writes))
+                await self._clock.sleep(error.retry_after_seconds or self._limits.store_retry_delay_seconds)
+            except Exception:
+                logger.exception("writes_lost", writes=len(writes))
+                return [Lost()] * len(writes)

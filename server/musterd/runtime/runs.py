@@ -1,0 +1,123 @@
+"""Starts runs: checks the request, captures the caller's identity, and hands the task to the supervisor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from musterd.domain.errors import invalid_argument
+from musterd.domain.event import TaskStarted
+from musterd.domain.ids import new_id
+from musterd.domain.ports import Created, NewTask, RequestKey, Store
+from musterd.domain.principal import Identity, JsonValue
+from musterd.domain.task import ComponentRef, Part, Priority, TaskSpec, UsageLimits
+from musterd.runtime.hub import Follower, Hub
+from musterd.runtime.limits import Limits
+from musterd.runtime.registry import Registry
+from musterd.runtime.supervisor import Supervisor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """A checked wish to run a component. None means the server's default."""
+
+    component: ComponentRef
+    identity: Identity
+    session_id: str = ""
+    message: str = ""
+    parts: tuple[Part, ...] = ()
+    factory_input: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    request: RequestKey | None = None
+    run_timeout_seconds: float | None = None
+    usage_limits: UsageLimits = field(default_factory=UsageLimits)
+    priority: Priority = Priority.NORMAL
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    caller_metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An accepted run and a follower of its whole log. Hand the follower back to the hub."""
+
+    created: Created
+    follower: Follower
+
+
+class Runs:
+    """Accepts runs of registered components."""
+
+    def __init__(
+        self, *, registry: Registry, store: Store, supervisor: Supervisor, hub: Hub, limits: Limits, owner: str
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._supervisor = supervisor
+        self._hub = hub
+        self._limits = limits
+        self._owner = owner
+
+    async def start(self, request: RunRequest) -> Started:
+        """Run a component, or re-attach to the run that an earlier call with the same request key started.
+
+        Raises MusterdError: COMPONENT_NOT_FOUND, INVALID_ARGUMENT, INVALID_INPUT, REQUEST_ID_REUSED, a refusal of the
+        factory, CAPACITY_EXHAUSTED, SHUTTING_DOWN, STORE_UNAVAILABLE. Then there is no new task.
+        """
+        registration = self._registry.find(request.component)
+        if not request.message and not request.parts:
+            raise invalid_argument("message", "required", "give a message or at least one part")
+        spec = TaskSpec(
+            component=request.component,
+            message=request.message,
+            parts=request.parts,
+            factory_input_json=registration.validate_input(request.factory_input),
+            identity=request.identity,
+            session_id=request.session_id,
+            run_timeout_seconds=self._timeout_seconds(request.run_timeout_seconds),
+            usage_limits=self._usage_limits(request.usage_limits),
+            caller_metadata=request.caller_metadata,
+        )
+        if request.request is not None and (known := await self._store.find_request(request.request)) is not None:
+            return Started(Created(task=known, is_new=False), self._hub.follow(known.root_task_id, 0))
+        task_id = new_id()
+        new = NewTask(
+            task_id=task_id,
+            root_task_id=task_id,
+            spec=spec,
+            priority=request.priority,
+            owner=self._owner,
+            request=request.request,
+            labels=request.labels,
+            payloads=(TaskStarted(session_id=request.session_id),),
+        )
+        return await self._submit(new)
+
+    async def _submit(self, new: NewTask) -> Started:
+        follower = self._hub.follow(new.root_task_id, 0)
+        try:
+            created = await self._supervisor.submit(new)
+        except BaseException:
+            self._hub.leave(follower)
+            raise
+        if not created.is_new:
+            self._hub.leave(follower)
+            follower = self._hub.follow(created.task.root_task_id, 0)
+        return Started(created, follower)
+
+    def _timeout_seconds(self, asked: float | None) -> float:
+        if asked is None:
+            return self._limits.run_timeout_seconds
+        most = self._limits.max_run_timeout_seconds
+        if not 0 < asked <= most:
+            raise invalid_argument("run_timeout", "range", f"must be more than 0 and at most {most:g} seconds")
+        return asked
+
+    def _usage_limits(self, asked: UsageLimits) -> UsageLimits:
+        most = self._limits.max_requests_per_run
+        requests = asked.requests if asked.requests is not None else most
+        if requests > most:
+            raise invalid_argument("usage_limits.requests", "range", f"must be at most {most}")
+        return UsageLimits(
+            requests=requests,
+            tool_calls=asked.tool_calls,
+            input_tokens=asked.input_tokens,
+            output_tokens=asked.output_tokens,
+            total_tokens=asked.total_tokens,
+        )

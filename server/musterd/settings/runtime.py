@@ -1,0 +1,56 @@
+"""The section `runtime`: how runs are run, and within which limits."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from musterd.settings.section import Section
+
+
+class RuntimeSettings(Section):
+    """How runs are run, and within which limits."""
+
+    max_running_tasks: int = Field(default=2000, ge=1, le=100_000, description="Most tasks that run at once.")
+    run_timeout_seconds: float = Field(
+        default=3600, ge=1, le=2_592_000, description="Longest time of a run whose request sets none."
+    )
+    max_run_timeout_seconds: float = Field(
+        default=86_400, ge=1, le=2_592_000, description="Longest time that a request may ask for."
+    )
+    factory_timeout_seconds: float = Field(
+        default=30, ge=0.1, le=3600, description="Longest time that a factory may take, unless it sets its own."
+    )
+    factory_threads: int = Field(default=16, ge=1, le=256, description="Threads that sync factories run in.")
+    max_requests_per_run: int = Field(
+        default=1000, ge=1, le=1_000_000, description="Most model requests of one run, whatever its request asks for."
+    )
+    model_max_retries: int = Field(
+        default=3, ge=0, le=100, description="How often a model request that failed in passing is sent again."
+    )
+    model_retry_initial_delay_seconds: float = Field(
+        default=1, ge=0, le=3600, description="Longest wait before the first retry; it doubles with each further one."
+    )
+    model_retry_max_delay_seconds: float = Field(
+        default=30, ge=0, le=3600, description="Longest wait before any retry."
+    )
+    cancel_grace_seconds: float = Field(
+        default=30, ge=0, le=3600, description="Time that a soft cancel leaves the current step, unless it says."
+    )
+    cancel_abandon_seconds: float = Field(
+        default=10, ge=0.1, le=3600, description="Time that an interrupted step has to stop before it is given up."
+    )
+    flush_window_ms: float = Field(
+        default=20, ge=0, le=1000, description="Time in which deltas are gathered before they are stored and sent."
+    )
+    flush_max_events: int = Field(default=32, ge=1, le=1000, description="Most events that are gathered.")
+    reader_max_lag_events: int = Field(
+        default=10_000, ge=100, le=1_000_000, description="Events that a stream may lag behind before it is closed."
+    )
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.run_timeout_seconds > self.max_run_timeout_seconds:
+            raise ValueError("run_timeout_seconds must not be more than max_run_timeout_seconds")
+        if self.model_retry_initial_delay_seconds > self.model_retry_max_delay_seconds:
+            raise ValueError("model_retry_initial_delay_seconds must not be more than model_retry_max_delay_seconds")
+        return self

@@ -1,0 +1,1 @@
+"""Adapters of the store port, and the row encoding that they share."""

@@ -1,0 +1,119 @@
+"""How values become bytes in rows, the same in every adapter: compact JSON, and a kind for each class of event."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+import pydantic
+from pydantic import ConfigDict, TypeAdapter
+
+from musterd.domain import event
+from musterd.domain.event import Payload
+from musterd.domain.ports import CancelOrder
+from musterd.domain.task import Output, TaskError, TaskSpec, Usage
+from musterd.store.errors import UnreadableRowError
+
+T = TypeVar("T")
+
+SPEC_FORMAT = 1
+STEP_FORMAT = 1
+EVENT_FORMAT = 1
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_CONFIG = ConfigDict(
+    defer_build=True, ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
+)
+
+
+class JsonCodec(Generic[T]):
+    """Turns values of one type into JSON bytes and back."""
+
+    encode: Callable[[T], bytes]
+    decode: Callable[[bytes], T]
+
+    def __init__(self, value_type: type[T]) -> None:
+        # pydantic takes a configuration for a union, but not for a bare dataclass.
+        adapter = TypeAdapter[T](value_type | None, config=_CONFIG)
+        # The domain's recursive alias of JSON values is nothing that pydantic can follow; its own is the same.
+        adapter.rebuild(_types_namespace={"JsonValue": pydantic.JsonValue})
+        # The methods of the adapter itself take twice as long.
+        self.encode = adapter.serializer.to_json
+        self.decode = adapter.validator.validate_json
+
+
+SPEC = JsonCodec(TaskSpec)
+USAGE = JsonCodec(Usage)
+OUTPUT = JsonCodec(Output)
+ERROR = JsonCodec(TaskError)
+CANCEL_ORDER = JsonCodec(CancelOrder)
+TEXT = JsonCodec(str)
+TEXTS = JsonCodec(tuple[str, ...])
+LABELS = JsonCodec(dict[str, str])
+
+KINDS: dict[type[Payload], str] = {
+    event.TaskStarted: "task_started",
+    event.TaskCompleted: "task_completed",
+    event.TaskFailed: "task_failed",
+    event.TaskCanceled: "task_canceled",
+    event.CancelRequested: "cancel_requested",
+    event.AuthRequired: "auth_required",
+    event.AuthRenewed: "auth_renewed",
+    event.ModelRequestStarted: "model_request_started",
+    event.ModelRequestCompleted: "model_request_completed",
+    event.TextDelta: "text_delta",
+    event.ThinkingDelta: "thinking_delta",
+    event.ToolCallArgumentsDelta: "tool_call_arguments_delta",
+    event.RetryScheduled: "retry_scheduled",
+    event.StepRestarted: "step_restarted",
+    event.ToolCallStarted: "tool_call_started",
+    event.ToolCallCompleted: "tool_call_completed",
+    event.ToolCallFailed: "tool_call_failed",
+    event.Steered: "steered",
+    event.Custom: "custom",
+}
+"""The kind of every payload class, as stored: never change one."""
+
+
+class _Payloads:
+    """The codecs of all payload classes, by class and by kind."""
+
+    def __init__(self) -> None:
+        codecs = {payload_type: JsonCodec(payload_type) for payload_type in KINDS}
+        self.encoders = {cls: (KINDS[cls], codec.encode) for cls, codec in codecs.items()}
+        self.decoders = {KINDS[cls]: codec.decode for cls, codec in codecs.items()}
+
+
+_PAYLOADS = _Payloads()
+
+
+def encode_payload(payload: Payload) -> tuple[str, bytes]:
+    """Return the kind and the JSON of an event's payload."""
+    kind, encode = _PAYLOADS.encoders[type(payload)]
+    return kind, encode(payload)
+
+
+def decode_payload(kind: str, row_format: int, data: bytes) -> Payload:
+    """Return the payload of a stored event. Raises UnreadableRowError for a kind that this version does not know."""
+    check_format("event", row_format, EVENT_FORMAT)
+    decode = _PAYLOADS.decoders.get(kind)
+    if decode is None:
+        raise UnreadableRowError(f"an event has the kind {kind!r}, which this version does not know")
+    return decode(data)
+
+
+def check_format(what: str, row_format: int, known_format: int) -> None:
+    """Raise UnreadableRowError unless the row has the format that this version writes."""
+    if row_format != known_format:
+        raise UnreadableRowError(f"the row of this {what} has format {row_format}, this version reads {known_format}")
+
+
+def to_micros(time: datetime) -> int:
+    """Return a time as whole microseconds since 1970, as rows have it."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the time, in UTC, that a row has as microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=micros)

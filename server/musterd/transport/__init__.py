@@ -1,0 +1,1 @@
+"""Speaks gRPC: decodes requests, calls the runtime, encodes what comes back. The only part that sees protobuf."""

@@ -1,0 +1,104 @@
+"""Encodes tasks and what they hold."""
+
+from datetime import datetime
+from typing import cast
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from musterd.domain.errors import Reason
+from musterd.domain.task import ComponentKind, ComponentRef, Output, Priority, Task, TaskError, TaskState, Usage
+from musterd_client.v1 import component_pb2, error_pb2, task_pb2
+
+STATE_TO_WIRE = {
+    each: cast("task_pb2.TaskState", task_pb2.TaskState.Value(f"TASK_STATE_{each.name}")) for each in TaskState
+}
+STATE_FROM_WIRE: dict[int, TaskState] = {number: each for each, number in STATE_TO_WIRE.items()}
+PRIORITY_TO_WIRE = {
+    each: cast("task_pb2.Priority", task_pb2.Priority.Value(f"PRIORITY_{each.name}")) for each in Priority
+}
+PRIORITY_FROM_WIRE: dict[int, Priority] = {number: each for each, number in PRIORITY_TO_WIRE.items()}
+KIND_TO_WIRE = {
+    each: cast("component_pb2.ComponentKind", component_pb2.ComponentKind.Value(f"COMPONENT_KIND_{each.name}"))
+    for each in ComponentKind
+}
+KIND_FROM_WIRE: dict[int, ComponentKind] = {number: each for each, number in KIND_TO_WIRE.items()}
+REASON_TO_WIRE = {
+    each: cast("error_pb2.ErrorReason", error_pb2.ErrorReason.Value(f"ERROR_REASON_{each.name}")) for each in Reason
+}
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    """Encode a time; None stays absent."""
+    if moment is None:
+        return None
+    encoded = Timestamp()
+    encoded.FromDatetime(moment)
+    return encoded
+
+
+def duration(seconds: float) -> Duration:
+    """Encode a length of time."""
+    encoded = Duration()
+    encoded.FromNanoseconds(round(seconds * 1e9))
+    return encoded
+
+
+def encode_ref(ref: ComponentRef) -> component_pb2.ComponentRef:
+    """Encode the name of a component."""
+    return component_pb2.ComponentRef(kind=KIND_TO_WIRE[ref.kind], id=ref.id)
+
+
+def encode_usage(usage: Usage) -> task_pb2.Usage:
+    """Encode what a run spent."""
+    return task_pb2.Usage(
+        requests=usage.requests,
+        tool_calls=usage.tool_calls,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        details=dict(usage.details),
+    )
+
+
+def encode_output(output: Output | None) -> task_pb2.Output | None:
+    """Encode a result; None stays absent."""
+    if output is None:
+        return None
+    return task_pb2.Output(text=output.text, json=output.json, partial=output.partial)
+
+
+def encode_error(error: TaskError | None) -> task_pb2.TaskError | None:
+    """Encode why a task did not complete; None stays absent."""
+    if error is None:
+        return None
+    return task_pb2.TaskError(
+        reason=REASON_TO_WIRE[error.reason], message=error.message, error_id=error.error_id, cause=error.cause
+    )
+
+
+def encode_task(task: Task) -> task_pb2.Task:
+    """Encode a task's row."""
+    return task_pb2.Task(
+        task_id=task.task_id,
+        root_task_id=task.root_task_id,
+        parent_task_id=task.parent_task_id,
+        component=encode_ref(task.component),
+        state=STATE_TO_WIRE[task.state],
+        tenant_id=task.tenant_id,
+        user_id=task.user_id,
+        session_id=task.session_id,
+        priority=PRIORITY_TO_WIRE[task.priority],
+        attempt=task.attempt,
+        create_time=timestamp(task.create_time),
+        start_time=timestamp(task.start_time),
+        update_time=timestamp(task.update_time),
+        end_time=timestamp(task.end_time),
+        usage=encode_usage(task.usage),
+        output=encode_output(task.output),
+        error=encode_error(task.error),
+        last_sequence=task.last_sequence,
+        request_id=task.request_id,
+        metadata=dict(task.labels),
+    )

@@ -1,0 +1,85 @@
+"""Turns a servicer into gRPC handlers: decodes requests, encodes responses, maps errors. One place for all services."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, cast
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from musterd.domain.errors import MusterdError, Reason
+from musterd.transport.errors import status_of, status_of_unforeseen
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+UnaryMethod = Callable[[Any], Awaitable[Message]]
+StreamMethod = Callable[[Any], AsyncIterator[Message]]
+
+
+def handlers_of(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
+    """Return the handlers of a service. The servicer has one method for each RPC, by its name.
+
+    A unary method is a coroutine function, a streaming one an async generator function; both take the request alone.
+    Raises AttributeError for an RPC that the servicer lacks.
+    """
+    handlers = {
+        method.name: _stream_handler(method, getattr(servicer, method.name))
+        if method.server_streaming
+        else _unary_handler(method, getattr(servicer, method.name))
+        for method in service.methods
+    }
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+
+def _unary_handler(method: MethodDescriptor, serve: UnaryMethod) -> grpc.RpcMethodHandler[Any, Any]:
+    decode, name = _decoder(method), _name_of(method)
+
+    async def handle(data: bytes, context: Context) -> bytes:
+        try:
+            return (await serve(decode(data))).SerializeToString()
+        except Exception as error:  # noqa: BLE001 - every exception becomes a status
+            return await _abort(context, error, name)
+
+    return grpc.unary_unary_rpc_method_handler(cast("Any", handle))
+
+
+def _stream_handler(method: MethodDescriptor, serve: StreamMethod) -> grpc.RpcMethodHandler[Any, Any]:
+    decode, name = _decoder(method), _name_of(method)
+
+    async def handle(data: bytes, context: Context) -> AsyncIterator[bytes]:
+        try:
+            async for response in serve(decode(data)):
+                yield response.SerializeToString()
+        except Exception as error:  # noqa: BLE001 - every exception becomes a status
+            await _abort(context, error, name)
+
+    return grpc.unary_stream_rpc_method_handler(cast("Any", handle))
+
+
+def _name_of(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def _decoder(method: MethodDescriptor) -> Callable[[bytes], Message]:
+    message_class = GetMessageClass(method.input_type)
+    type_name = method.input_type.full_name
+
+    def decode(data: bytes) -> Message:
+        try:
+            return message_class.FromString(data)
+        except DecodeError as error:
+            raise MusterdError(
+                reason=Reason.INVALID_ARGUMENT,
+                message=f"the request is not a valid {type_name}: send the fields of the contract, strings in UTF-8",
+            ) from error
+
+    return decode
+
+
+async def _abort(context: Context, error: Exception, method: str) -> NoReturn:
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    status = status_of(error) if isinstance(error, MusterdError) else status_of_unforeseen(error, method)
+    await context.abort_with_status(status)
+    raise error

@@ -1,0 +1,176 @@
+"""TaskService: looks at work and controls it."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from google.protobuf.message import Message
+
+from musterd.auth import acting_user, snapshot, viewer_of
+from musterd.domain.clock import Clock
+from musterd.domain.errors import invalid_argument
+from musterd.domain.ports import CancelOrder, RequestKey, SteerState, TaskQuery
+from musterd.domain.task import ComponentRef, Task
+from musterd.runtime.streams import Streams, StreamScope
+from musterd.runtime.tasks import CancelOutcome, Tasks
+from musterd.transport.call import Call, current_call
+from musterd.transport.codec import requests as decode
+from musterd.transport.codec.tasks import KIND_FROM_WIRE, STATE_FROM_WIRE, encode_task
+from musterd.transport.paging import PageScope
+from musterd.transport.streaming import encode_stream
+from musterd_client.v1 import event_pb2, task_pb2
+from musterd_client.v1 import task_service_pb2 as pb2
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DEFAULT_WAIT_SECONDS = 60.0
+DEFAULT_STEER_WAIT_SECONDS = 30.0
+MAX_STEER_WAIT_SECONDS = 300.0
+MAX_GRACE_SECONDS = 3_600.0
+
+WATCH_UNTIL = tuple(pb2.WatchUntil.values())
+WAIT_MODES = tuple(pb2.WaitMode.values())
+CANCEL_MODES = tuple(pb2.CancelMode.values())
+CANCEL_OUTCOMES = {
+    each: cast("pb2.CancelOutcome", pb2.CancelOutcome.Value(f"CANCEL_OUTCOME_{each.name}")) for each in CancelOutcome
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskServicer:
+    """Serves TaskService."""
+
+    tasks: Tasks
+    streams: Streams
+    clock: Clock
+    cancel_grace_seconds: float
+
+    async def TaskStatus(self, request: pb2.TaskStatusRequest) -> pb2.TaskStatusResponse:
+        """Return one task."""
+        viewer = viewer_of(current_call().principal)
+        task = await self.tasks.get(viewer, decode.required_id("task_id", request.task_id))
+        return pb2.TaskStatusResponse(task=encode_task(task))
+
+    async def ListTasks(self, request: pb2.ListTasksRequest) -> pb2.ListTasksResponse:
+        """Return a page of tasks, newest first."""
+        call = current_call()
+        scope = PageScope.of(request, viewer_of(call.principal), call.method)
+        query = _task_query(request, scope, call)
+        rows = await self.tasks.list(query)
+        page = rows[: query.limit - 1]
+        token = scope.token(*_position(page[-1])) if len(rows) == query.limit else ""
+        return pb2.ListTasksResponse(tasks=[encode_task(task) for task in page], next_page_token=token)
+
+    async def WatchTask(self, request: pb2.WatchTaskRequest) -> AsyncIterator[pb2.WatchTaskResponse]:
+        """Replay a task's events, then follow it."""
+        principal = current_call().principal
+        until = decode.enum_number("until", request.until, WATCH_UNTIL)
+        if request.after_sequence < 0:
+            raise invalid_argument("after_sequence", "range", "must not be negative")
+        task_id = decode.required_id("task_id", request.task_id)
+        task, descendants, follower = await self.tasks.watch(viewer_of(principal), task_id, request.after_sequence)
+        try:
+            scope = StreamScope(task, descendants, until_tree=until == pb2.WATCH_UNTIL_TREE)
+            stream = self.streams.open(follower, scope, principal.expires_at)
+            async for response in encode_stream(task, stream.replayed(), _watch_response):
+                yield response
+        finally:
+            self.streams.close(follower)
+
+    async def WaitTasks(self, request: pb2.WaitTasksRequest) -> pb2.WaitTasksResponse:
+        """Wait until one or all of some tasks ended or need input."""
+        mode = decode.enum_number("mode", request.mode, WAIT_MODES)
+        if not 1 <= len(request.task_ids) <= decode.MAX_WAIT_TASKS:
+            message = f"names {len(request.task_ids)} tasks; it must name 1 to {decode.MAX_WAIT_TASKS}"
+            raise invalid_argument("task_ids", "items", message)
+        task_ids = [decode.required_id("task_ids", task_id) for task_id in request.task_ids]
+        waited = await self.tasks.wait(
+            viewer_of(current_call().principal),
+            task_ids,
+            wait_for_any=mode == pb2.WAIT_MODE_ANY,
+            seconds=decode.seconds(request, "timeout", DEFAULT_WAIT_SECONDS, decode.MAX_WAIT_SECONDS),
+        )
+        return pb2.WaitTasksResponse(
+            tasks=[encode_task(task) for task in waited.tasks],
+            pending_task_ids=waited.pending_ids,
+            input_required_task_ids=waited.input_required_ids,
+            timed_out=waited.timed_out,
+        )
+
+    async def CancelTask(self, request: pb2.CancelTaskRequest) -> pb2.CancelTaskResponse:
+        """Cancel a task and what it started."""
+        call = current_call()
+        mode = decode.enum_number("mode", request.mode, CANCEL_MODES)
+        order = CancelOrder(
+            hard=mode == pb2.CANCEL_MODE_HARD,
+            grace_seconds=decode.seconds(request, "grace", self.cancel_grace_seconds, MAX_GRACE_SECONDS),
+            reason=decode.bounded_text("reason", request.reason, decode.MAX_REASON_CHARS),
+            cascade=request.cascade if request.HasField("cascade") else True,
+            user_id=call.principal.user_id,
+        )
+        task_id = decode.required_id("task_id", request.task_id)
+        task, outcome = await self.tasks.cancel(viewer_of(call.principal), task_id, order, _key(request, call))
+        return pb2.CancelTaskResponse(task=encode_task(task), outcome=CANCEL_OUTCOMES[outcome])
+
+    async def SteerTask(self, request: pb2.SteerTaskRequest) -> pb2.SteerTaskResponse:
+        """Put a message into a running task."""
+        call = current_call()
+        if not request.message:
+            raise invalid_argument("message", "required", "must not be empty")
+        steer, task = await self.tasks.steer(
+            viewer_of(call.principal),
+            task_id=decode.required_id("task_id", request.task_id),
+            message=decode.bounded_text("message", request.message, decode.MAX_STEER_CHARS),
+            user_id=call.principal.user_id,
+            seconds=decode.seconds(request, "wait_timeout", DEFAULT_STEER_WAIT_SECONDS, MAX_STEER_WAIT_SECONDS),
+            request=_key(request, call),
+        )
+        is_applied = steer.state is SteerState.APPLIED
+        outcome = pb2.STEER_OUTCOME_APPLIED if is_applied else pb2.STEER_OUTCOME_PENDING
+        return pb2.SteerTaskResponse(steer_id=steer.steer_id, outcome=outcome, task=encode_task(task))
+
+    async def AnswerTask(self, request: pb2.AnswerTaskRequest) -> pb2.AnswerTaskResponse:
+        """Give a task in AUTH_REQUIRED the identity of this call."""
+        call = current_call()
+        task_id = decode.required_id("task_id", request.task_id)
+        decode.bounded_text("answer", request.answer, decode.MAX_STEER_CHARS)
+        viewer = viewer_of(call.principal)
+        owner, _ = acting_user(call.principal, (await self.tasks.get(viewer, task_id)).user_id, "")
+        identity = snapshot(call.principal, owner, self.clock.now())
+        task = await self.tasks.renew_identity(viewer, task_id, identity, _key(request, call))
+        return pb2.AnswerTaskResponse(task=encode_task(task))
+
+
+def _watch_response(task: task_pb2.Task | None, events: Sequence[event_pb2.RunEvent]) -> pb2.WatchTaskResponse:
+    return pb2.WatchTaskResponse(task=task, events=events)
+
+
+def _key(request: Message, call: Call) -> RequestKey | None:
+    principal = call.principal
+    return decode.request_key(request, tenant_id=principal.tenant_id, user_id=principal.user_id, method=call.method)
+
+
+def _position(task: Task) -> tuple[str, str]:
+    return str((task.create_time - EPOCH) // timedelta(microseconds=1)), task.task_id
+
+
+def _task_query(request: pb2.ListTasksRequest, scope: PageScope, call: Call) -> TaskQuery:
+    known_states = tuple(task_pb2.TaskState.values())
+    states = [decode.enum_number("states", number, known_states) for number in request.states]
+    kind = KIND_FROM_WIRE.get(request.component.kind)
+    if request.component.id and kind is None:
+        raise invalid_argument("component.kind", "required", "an id needs the kind of the component")
+    before = None
+    if (position := scope.position(request.page_token, 2)) is not None:
+        before = (EPOCH + timedelta(microseconds=int(position[0])), position[1])
+    return TaskQuery(
+        viewer=viewer_of(call.principal),
+        limit=decode.page_size(request.page_size) + 1,
+        before=before,
+        states=frozenset(STATE_FROM_WIRE[number] for number in states if number),
+        component=ComponentRef(kind=kind, id=request.component.id) if kind and request.component.id else None,
+        component_kind=kind or "",
+        session_id=decode.bounded_text("session_id", request.session_id, decode.MAX_ID_CHARS),
+        parent_task_id=decode.bounded_text("parent_task_id", request.parent_task_id, decode.MAX_ID_CHARS),
+        root_task_id=decode.bounded_text("root_task_id", request.root_task_id, decode.MAX_ID_CHARS),
+    )

@@ -1,0 +1,167 @@
+"""A real grpc.aio server that answers as a script says, and remembers what it was asked."""
+# pyright: reportUnknownMemberType=false
+# The generated servicers and grpc_status have no types.
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2  # pyright: ignore[reportMissingTypeStubs]
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_status import rpc_status
+
+from musterd_client.v1 import agent_service_pb2_grpc, server_service_pb2_grpc, task_service_pb2_grpc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Ends the call with a status; with a reason it is one of musterd's own."""
+
+    code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+    reason: str = ""
+    message: str = "refused"
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    details: tuple[Message, ...] = ()
+
+
+class Hang:
+    """Keeps the call open, and silent, until the client drops it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One call that came in."""
+
+    method: str
+    request: Any
+    metadata: Mapping[str, str]
+
+
+Item = Message | Refusal | Hang
+
+
+class ScriptedServer:
+    """Answers the n-th call of a method by the n-th script given for it; a call without a script is UNIMPLEMENTED.
+
+    `dropped` is set once a client has dropped a call that hangs.
+    """
+
+    def __init__(self, socket: Path) -> None:
+        self.target = f"unix:{socket}"
+        self.asked: list[Asked] = []
+        self.dropped = asyncio.Event()
+        self.health = health.aio.HealthServicer()
+        self._scripts: defaultdict[str, list[tuple[Item, ...]]] = defaultdict(list)
+        self._server = grpc.aio.server()
+        servicer = _Servicer(self)
+        agent_service_pb2_grpc.add_AgentServiceServicer_to_server(servicer, self._server)
+        task_service_pb2_grpc.add_TaskServiceServicer_to_server(servicer, self._server)
+        server_service_pb2_grpc.add_ServerServiceServicer_to_server(servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
+        self._server.add_insecure_port(self.target)
+
+    async def __aenter__(self) -> Self:
+        await self._server.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._server.stop(None)
+
+    def will(self, method: str, *script: Item) -> None:
+        """Adds what the next call of the method is answered with."""
+        self._scripts[method].append(script)
+
+    def requests(self, method: str) -> list[Any]:
+        """The requests of a method's calls so far."""
+        return [asked.request for asked in self.asked if asked.method == method]
+
+    def tokens(self) -> list[str]:
+        """What each call so far brought as authorization."""
+        return [asked.metadata.get("authorization", "") for asked in self.asked]
+
+    async def play(self, method: str, request: Message, context: Any) -> AsyncIterator[Message]:
+        """Yields the messages of the script for this call, and does the rest of what it says."""
+        self.asked.append(Asked(method, request, dict(context.invocation_metadata())))
+        if not self._scripts[method]:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"no script for {method}")
+        for item in self._scripts[method].pop(0):
+            match item:
+                case Message():
+                    yield item
+                case Refusal():
+                    await _refuse(item, context)
+                case Hang():
+                    try:
+                        await asyncio.Event().wait()
+                    finally:
+                        self.dropped.set()
+
+    async def answer(self, method: str, request: Message, context: Any) -> Message:
+        """Returns the first message of the script for this call."""
+        return await anext(self.play(method, request, context))
+
+
+async def _refuse(refusal: Refusal, context: Any) -> None:
+    details: list[AnyMessage] = []
+    info = error_details_pb2.ErrorInfo(reason=refusal.reason, domain="musterd", metadata=refusal.metadata)
+    for message in (info, *refusal.details) if refusal.reason else refusal.details:
+        detail = AnyMessage()
+        detail.Pack(message)
+        details.append(detail)
+    if not details:
+        await context.abort(refusal.code, refusal.message)
+    status = status_pb2.Status(code=refusal.code.value[0], message=refusal.message, details=details)
+    await context.abort_with_status(rpc_status.to_status(status))
+
+
+class _Servicer(
+    agent_service_pb2_grpc.AgentServiceServicer,
+    task_service_pb2_grpc.TaskServiceServicer,
+    server_service_pb2_grpc.ServerServiceServicer,
+):
+    def __init__(self, script: ScriptedServer) -> None:
+        self._script = script
+
+    async def ListAgents(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("ListAgents", request, context)
+
+    async def GetAgent(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("GetAgent", request, context)
+
+    async def TaskStatus(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("TaskStatus", request, context)
+
+    async def ListTasks(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("ListTasks", request, context)
+
+    async def WaitTasks(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("WaitTasks", request, context)
+
+    async def CancelTask(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("CancelTask", request, context)
+
+    async def SteerTask(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("SteerTask", request, context)
+
+    async def AnswerTask(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("AnswerTask", request, context)
+
+    async def GetServerInfo(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("GetServerInfo", request, context)
+
+    async def RunAgent(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
+        async for message in self._script.play("RunAgent", request, context):
+            yield message
+
+    async def WatchTask(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
+        async for message in self._script.play("WatchTask", request, context):
+            yield message

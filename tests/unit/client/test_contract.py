@@ -1,0 +1,129 @@
+"""Holds the client to the contract: what is added there and forgotten here fails a test."""
+
+from dataclasses import fields
+from enum import StrEnum
+
+import pytest
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message
+
+import musterd_client
+from musterd_client import events, methods, model
+from musterd_client.event_codec import HEARTBEAT, event_from, restart_cause_from
+from musterd_client.methods import CHECK_HEALTH, Method
+from musterd_client.v1 import (
+    agent_service_pb2,
+    component_pb2,
+    event_pb2,
+    run_pb2,
+    server_service_pb2,
+    task_pb2,
+    task_service_pb2,
+)
+
+FILES = (agent_service_pb2, task_service_pb2, server_service_pb2)
+RPCS = {
+    f"/{service.full_name}/{rpc.name}": rpc
+    for file in FILES
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for rpc in service.methods
+}
+METHODS: list[Method[Message, Message]] = [
+    value for value in vars(methods).values() if isinstance(value, Method) and value is not CHECK_HEALTH
+]
+KINDS = [field.name for field in event_pb2.RunEvent.DESCRIPTOR.oneofs_by_name["event"].fields]
+LOGGED_KINDS = [kind for kind in KINDS if kind != HEARTBEAT]
+EVENTS = {kind.kind: kind for kind in events.LoggedEvent.__subclasses__()}
+MESSAGES = [
+    (task_pb2.Task, model.Task),
+    (task_pb2.Usage, model.Usage),
+    (task_pb2.Output, model.Output),
+    (task_pb2.TaskError, model.TaskError),
+    (component_pb2.Agent, model.Agent),
+    (component_pb2.Tool, model.Tool),
+    (run_pb2.UsageLimits, model.UsageLimits),
+    (task_service_pb2.WaitTasksResponse, model.WaitResult),
+    (task_service_pb2.CancelTaskResponse, model.CancelResult),
+    (task_service_pb2.SteerTaskResponse, model.SteerResult),
+    (server_service_pb2.ServerLimits, model.ServerLimits),
+    (server_service_pb2.GetServerInfoResponse, model.ServerInfo),
+]
+ENUMS: list[tuple[EnumTypeWrapper, type[StrEnum]]] = [
+    (task_pb2.TaskState, model.TaskState),
+    (task_pb2.Priority, model.Priority),
+    (component_pb2.ComponentKind, model.ComponentKind),
+    (run_pb2.OnDisconnect, model.OnDisconnect),
+    (task_service_pb2.WatchUntil, model.WatchUntil),
+    (task_service_pb2.WaitMode, model.WaitMode),
+    (task_service_pb2.CancelMode, model.CancelMode),
+    (task_service_pb2.CancelOutcome, model.CancelOutcome),
+    (task_service_pb2.SteerOutcome, model.SteerOutcome),
+    (event_pb2.StepRestartCause, events.RestartCause),
+]
+
+
+def names_in_python(message: type[Message]) -> set[str]:
+    """The message's field names, with the unit where Python has a number for a Duration."""
+    names: set[str] = set()
+    for field in message.DESCRIPTOR.fields:
+        is_duration = field.message_type is not None and field.message_type.name == "Duration"
+        names.add(f"{field.name}_seconds" if is_duration else field.name)
+    return names
+
+
+def test_every_rpc_has_its_method() -> None:
+    assert {method.path for method in METHODS} == set(RPCS)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_method_has_the_messages_of_its_rpc(method: Method[Message, Message]) -> None:
+    rpc = RPCS[method.path]
+    assert (rpc.input_type, rpc.output_type) == (method.request.DESCRIPTOR, method.response.DESCRIPTOR)
+
+
+@pytest.mark.parametrize("path", RPCS)
+def test_every_call_that_the_client_repeats_is_safe_to_repeat(path: str) -> None:
+    """R8."""
+    rpc = RPCS[path]
+    changes_nothing = rpc.GetOptions().idempotency_level == 1 or rpc.name == "WatchTask"
+    assert changes_nothing or "request_id" in rpc.input_type.fields_by_name
+
+
+@pytest.mark.parametrize("kind", LOGGED_KINDS)
+def test_every_kind_of_event_has_its_class_with_all_fields(kind: str) -> None:
+    message = event_pb2.RunEvent(task_id="t", sequence=1)
+    getattr(message, kind).SetInParent()
+
+    event = event_from(message)
+
+    assert event is not None
+    assert type(event) is EVENTS[kind]
+    header = {field.name for field in fields(events.LoggedEvent)}
+    body: Message = getattr(message, kind)
+    assert {field.name for field in fields(event)} - header == names_in_python(type(body))
+
+
+@pytest.mark.parametrize(("message", "twin"), MESSAGES, ids=lambda kind: kind.__module__ + "." + kind.__name__)
+def test_a_dataclass_has_the_fields_of_its_message(message: type[Message], twin: type[model.Task]) -> None:
+    assert {field.name for field in fields(twin)} == names_in_python(message)
+
+
+@pytest.mark.parametrize(("contract", "twin"), ENUMS, ids=lambda kind: getattr(kind, "__name__", None))
+def test_an_enum_has_the_values_of_the_contract(contract: EnumTypeWrapper, twin: type[StrEnum]) -> None:
+    prefix = next(iter(contract.keys())).removesuffix("UNSPECIFIED")
+    values = {value.name.removeprefix(prefix) for value in contract.DESCRIPTOR.values if value.number}
+    assert set(twin.__members__) - {"UNKNOWN"} == values
+
+
+def test_a_restart_cause_of_a_newer_server_is_unknown() -> None:
+    assert restart_cause_from(77) is events.RestartCause.UNKNOWN
+
+
+def test_a_heartbeat_is_no_event() -> None:
+    assert event_from(event_pb2.RunEvent(heartbeat=event_pb2.Heartbeat())) is None
+
+
+def test_the_shop_window_names_what_it_shows() -> None:
+    shown = {name for name, value in vars(musterd_client).items() if getattr(value, "__module__", "").startswith("mus")}
+    assert shown <= set(musterd_client.__all__)
+    assert all(hasattr(musterd_client, name) for name in musterd_client.__all__)
