@@ -3,9 +3,13 @@
 Register agents with `Musterd`, serve them with `musterd serve module:app`, test them with `musterd.testing.serve`.
 """
 
-from musterd.app import Musterd
-from musterd.domain.context import RequestContext, TrustedContext
-from musterd.runtime.agents import AgentFactory, Built, FactoryPermissionError, FactoryValidationError, Prototype
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from musterd.app import Musterd
+    from musterd.domain.context import RequestContext, TrustedContext
+    from musterd.runtime.agents import AgentFactory, Built, FactoryPermissionError, FactoryValidationError, Prototype
 
 __all__ = [
     "AgentFactory",
@@ -17,3 +21,19 @@ __all__ = [
     "RequestContext",
     "TrustedContext",
 ]
+
+_HOMES = {
+    "Musterd": "musterd.app",
+    "RequestContext": "musterd.domain.context",
+    "TrustedContext": "musterd.domain.context",
+}
+_DEFAULT_HOME = "musterd.runtime.agents"
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for: `musterd health` must not wait a second for pydantic-ai."""
+    if name not in __all__:
+        raise AttributeError(f"module 'musterd' has no attribute {name!r}")
+    found = getattr(import_module(_HOMES.get(name, _DEFAULT_HOME)), name)
+    globals()[name] = found
+    return found

@@ -23,7 +23,7 @@ from musterd_client.v1 import (
 
 AGENTS = agent_service_pb2.DESCRIPTOR.services_by_name["AgentService"]
 TASKS = task_service_pb2.DESCRIPTOR.services_by_name["TaskService"]
-TOKEN = (("authorization", "Bearer t"),)
+TOKEN = ("authorization", "Bearer t")
 SECONDS = 30.0
 
 
@@ -48,7 +48,7 @@ def test_the_stream_of_a_run_is_an_iterator_of_its_messages(channel: Any, progra
     """R1."""
     stub = agent_service_pb2_grpc.AgentServiceStub(channel)
     request = agent_service_pb2.RunAgentRequest(agent_id="greeter", message="Hi", request_id="r")
-    reading = program.submit(lambda: list(stub.RunAgent(request, metadata=TOKEN, timeout=SECONDS)))
+    stream = stub.RunAgent(request, metadata=(TOKEN,), timeout=SECONDS)
 
     metadata, received, rpc = channel.take_unary_stream(AGENTS.methods_by_name["RunAgent"])
     rpc.send_initial_metadata(())
@@ -62,8 +62,9 @@ def test_the_stream_of_a_run_is_an_iterator_of_its_messages(channel: Any, progra
     rpc.send_response(agent_service_pb2.RunAgentResponse(events=[event(2, task_completed=done)]))
     rpc.terminate((), grpc.StatusCode.OK, "")
 
-    first, last = reading.result(SECONDS)
-    assert (received, tuple(metadata)) == (request, TOKEN)
+    first, last = program.submit(list, stream).result(SECONDS)
+    assert received == request
+    assert TOKEN in metadata
     assert (first.task.task_id, first.events[0].text_delta.text) == ("t", "Hello")
     assert (last.HasField("task"), last.events[0].WhichOneof("event")) == (False, "task_completed")
 
@@ -73,24 +74,19 @@ def test_a_stream_that_breaks_raises_after_what_it_sent(channel: Any, program: T
     stub = task_service_pb2_grpc.TaskServiceStub(channel)
     request = task_service_pb2.WatchTaskRequest(task_id="t", after_sequence=6)
 
-    def read() -> tuple[list[int], grpc.StatusCode]:
-        sequences: list[int] = []
-        try:
-            for message in stub.WatchTask(request, timeout=SECONDS):
-                sequences += [each.sequence for each in message.events]
-        except grpc.RpcError as error:
-            assert isinstance(error, grpc.Call)
-            return sequences, error.code()
-        raise AssertionError("the stream did not break")
+    stream = stub.WatchTask(request, timeout=SECONDS)
 
-    reading = program.submit(read)
     _, received, rpc = channel.take_unary_stream(TASKS.methods_by_name["WatchTask"])
     rpc.send_initial_metadata(())
     rpc.send_response(task_service_pb2.WatchTaskResponse(events=[event(7), event(8)]))
+    message = program.submit(next, stream).result(SECONDS)
     rpc.terminate((), grpc.StatusCode.UNAVAILABLE, "the server is going down")
 
-    assert reading.result(SECONDS) == ([7, 8], grpc.StatusCode.UNAVAILABLE)
     assert received == request
+    assert [each.sequence for each in message.events] == [7, 8]
+    with pytest.raises(grpc.RpcError):
+        program.submit(next, stream).result(SECONDS)
+    assert stream.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def test_the_status_of_a_task_is_one_call(channel: Any, program: ThreadPoolExecutor) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from musterd.cli.serve import CLIENT_VARIABLES
+from musterd.cli.connection import CLIENT_VARIABLES
 from musterd.settings import LoadedSettings, SettingsError, load_settings, show_settings
 
 config = typer.Typer(help="Show and check the server's settings.", no_args_is_help=True)

@@ -1,5 +1,7 @@
 """What the server adds to a run, on pydantic-ai's ordinary hooks. Agent authors do nothing for it."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import structlog
@@ -25,6 +27,7 @@ from musterd.domain.event import ToolCallCompleted, ToolCallFailed, ToolCallStar
 from musterd.domain.ports import Steer
 from musterd.domain.step import ToolStatus, ToolStep
 from musterd.runtime.control import RunControl
+from musterd.runtime.custom_events import relay_custom_events
 from musterd.runtime.journal import EnqueuedMessages, dump_value, replay_tool, result_json
 from musterd.runtime.recorder import StepRecorder
 from musterd.runtime.tap import TapModel
@@ -147,6 +150,7 @@ class RunCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], call: ToolCallPart, args: dict[str, Any], handler: WrapToolExecuteHandler
     ) -> Any:
         enqueued = EnqueuedMessages(ctx)
+        relay_custom_events(ctx, self._recorder.tell)
         try:
             value = await handler(args)
             outcome = dump_value(value)

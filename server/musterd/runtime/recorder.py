@@ -194,6 +194,10 @@ class StepRecorder:
         """Record how far a tool call got, with what is to be told about it."""
         self._log.say(*payloads, step=step)
 
+    def tell(self, payload: Payload) -> None:
+        """Tell something that is no step."""
+        self._log.say(payload)
+
     async def commit(self) -> None:
         """Return once all that was recorded is stored."""
         await self._log.commit()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import pydantic
 from pydantic import ConfigDict, TypeAdapter
@@ -22,9 +22,7 @@ EVENT_FORMAT = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_CONFIG = ConfigDict(
-    defer_build=True, ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"
-)
+_CONFIG = ConfigDict(defer_build=True, ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 
 
 class JsonCodec(Generic[T]):
@@ -35,7 +33,7 @@ class JsonCodec(Generic[T]):
 
     def __init__(self, value_type: type[T]) -> None:
         # pydantic takes a configuration for a union, but not for a bare dataclass.
-        adapter = TypeAdapter[T](value_type | None, config=_CONFIG)
+        adapter = TypeAdapter[T](cast("type[T]", value_type | None), config=_CONFIG)
         # The domain's recursive alias of JSON values is nothing that pydantic can follow; its own is the same.
         adapter.rebuild(_types_namespace={"JsonValue": pydantic.JsonValue})
         # The methods of the adapter itself take twice as long.

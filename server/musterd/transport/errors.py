@@ -1,6 +1,7 @@
 """Maps domain errors to gRPC status with google.rpc details. The error page of the docs is made from this table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any, cast
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -52,13 +53,10 @@ STATUS_OF: Mapping[Reason, grpc.StatusCode] = {
 """Every reason has one status: a test demands it."""
 
 
-_to_status: Callable[[Message], grpc.Status] = rpc_status.to_status  # pyright: ignore[reportUnknownMemberType] - untyped
-
-
 def status_of(error: MusterdError) -> grpc.Status:
     """Return the status of a domain error: its code, its text, and exactly one ErrorInfo among its details."""
     code: tuple[int, str] = STATUS_OF[error.reason].value
-    return _to_status(
+    return cast("Any", rpc_status).to_status(
         Status(code=code[0], message=error.message, details=[_packed(detail) for detail in _details_of(error)])
     )
 

@@ -1,7 +1,9 @@
 """Finds out who calls before any servicer runs, and refuses who may not."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import grpc
 
@@ -13,7 +15,7 @@ from musterd.transport.errors import status_of, status_of_unforeseen
 
 AUTHORIZATION = "authorization"
 
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Metadata = Collection[tuple[str, str | bytes]]
 
 

@@ -1,7 +1,9 @@
 """Turns a servicer into gRPC handlers: decodes requests, encodes responses, maps errors. One place for all services."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -11,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from musterd.domain.errors import MusterdError, Reason
 from musterd.transport.errors import status_of, status_of_unforeseen
 
-Context = grpc.aio.ServicerContext[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 UnaryMethod = Callable[[Any], Awaitable[Message]]
 StreamMethod = Callable[[Any], AsyncIterator[Message]]

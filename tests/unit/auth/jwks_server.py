@@ -17,6 +17,7 @@ class JwksServer:
         self.gate = Event()
         self.gate.set()
         self._arrived = Event()
+        self._cut_off = Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
@@ -38,6 +39,10 @@ class JwksServer:
         """Wait for the first request after `hold`."""
         assert await asyncio.to_thread(self._arrived.wait, 30)
 
+    async def until_cut_off(self) -> None:
+        """Wait until a caller hung up before it had the whole answer."""
+        assert await asyncio.to_thread(self._cut_off.wait, 30)
+
     def close(self) -> None:
         self.gate.set()
         self._http.shutdown()
@@ -55,6 +60,7 @@ class JwksServer:
                 try:
                     self._answer()
                 except ConnectionError:
+                    server._cut_off.set()
                     self.close_connection = True
 
             def _answer(self) -> None:

@@ -10,7 +10,7 @@ from musterd.auth import KeyPlaces, RefreshPolicy, build_key_ring
 from musterd.domain.errors import Reason
 
 from tests.unit.auth.hand_clock import HandClock
-from tests.unit.auth.issuer import SECRET, Signer, ec_key, pem_of, rsa_key
+from tests.unit.auth.issuer import GOOD_CLAIMS, SECRET, Signer, ec_key, forge, hmac_sha256, pem_of, rsa_key
 from tests.unit.auth.verifiers import make_verifier, refusal
 
 
@@ -23,6 +23,16 @@ async def test_one_static_key_is_found_whatever_the_token_names(
     path.write_bytes(pem_of(rsa_key()))
     verifier = make_verifier(KeyPlaces(public_key_files=[path]), clock)
     assert (await verifier.verify(Signer(key=rsa_key(), algorithm="RS256", kid=kid).token())).user_id == "ada"
+
+
+@pytest.mark.parametrize("kid", [None, 1, "", ["secret"], "k" * 257])
+async def test_an_odd_key_id_is_refused_even_when_there_is_one_key(clock: HandClock, kid: object) -> None:
+    """I2."""
+    verifier = make_verifier(KeyPlaces(secret=SECRET.encode()), clock)
+    token = forge({"alg": "HS256", "kid": kid}, GOOD_CLAIMS, hmac_sha256(SECRET.encode()))
+    error = await refusal(verifier.verify(token))
+    assert error.reason is Reason.TOKEN_INVALID
+    assert "kid" in error.message
 
 
 async def test_of_several_static_keys_the_token_must_name_one(clock: HandClock, tmp_path: Path) -> None:
@@ -62,7 +72,9 @@ async def test_one_static_key_beside_a_key_set_must_be_named(clock: HandClock, t
         ),
         pytest.param(pem_of(rsa_key(0, 1024)), "2048", id="weak RSA key"),
         pytest.param(
-            generate_private_key(SECP256K1()).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+            generate_private_key(SECP256K1())
+            .public_key()
+            .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
             "secp256k1",
             id="curve that signs no tokens",
         ),

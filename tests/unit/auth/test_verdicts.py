@@ -60,6 +60,15 @@ async def test_the_verdict_that_was_not_used_for_longest_is_forgotten_first(cloc
     assert verifier.cached(third) is not None
 
 
+async def test_an_expired_token_within_the_leeway_takes_no_place(clock: HandClock) -> None:
+    """I6."""
+    verifier = make_verifier(PLACES, clock, verdict_cache_size=1)
+    token = SIGNER.token()
+    await verifier.verify(token)
+    await verifier.verify(SIGNER.token(exp=EPOCH_UNIX - 5))
+    assert verifier.cached(token) is not None
+
+
 async def test_no_verdict_is_remembered_with_a_size_of_zero(clock: HandClock) -> None:
     """I6."""
     verifier = make_verifier(PLACES, clock, verdict_cache_size=0)

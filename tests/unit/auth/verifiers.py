@@ -17,14 +17,10 @@ RULES = TokenRules(
 POLICY = RefreshPolicy(refresh_seconds=300, backoff_seconds=30, max_stale_seconds=3600)
 
 
-def make_verifier(
-    places: KeyPlaces, clock: HandClock, *, verdict_cache_size: int = 100, **rules: Any
-) -> TokenVerifier:
+def make_verifier(places: KeyPlaces, clock: HandClock, *, verdict_cache_size: int = 100, **rules: Any) -> TokenVerifier:
     """Return a verifier on the clock's wall time; `rules` change RULES."""
     ring = build_key_ring(places, POLICY, clock)
-    return TokenVerifier(
-        ring, replace(RULES, **rules), verdict_cache_size=verdict_cache_size, wall_clock=clock.wall
-    )
+    return TokenVerifier(ring, replace(RULES, **rules), verdict_cache_size=verdict_cache_size, wall_clock=clock.wall)
 
 
 async def refusal(call: Awaitable[object]) -> MusterdError:

@@ -161,6 +161,12 @@ def _steered(payload: domain.Steered) -> Fields:
     return {"steered": message}
 
 
+def _custom(payload: domain.Custom) -> Fields:
+    message = event_pb2.Custom(type=payload.type)
+    message.payload.update(payload.payload)
+    return {"custom": message}
+
+
 ENCODERS: Mapping[type[domain.Payload], Callable[[Any], Fields]] = {
     domain.TaskStarted: _task_started,
     domain.TaskCompleted: _task_completed,
@@ -180,6 +186,7 @@ ENCODERS: Mapping[type[domain.Payload], Callable[[Any], Fields]] = {
     domain.ToolCallCompleted: _tool_call_completed,
     domain.ToolCallFailed: _tool_call_failed,
     domain.Steered: _steered,
+    domain.Custom: _custom,
 }
 """Every kind of event: a test demands it."""
 

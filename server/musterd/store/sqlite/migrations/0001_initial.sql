@@ -6,7 +6,7 @@ CREATE TABLE tree (
     tenant_id TEXT NOT NULL,
     last_sequence INTEGER NOT NULL,
     create_day INTEGER NOT NULL -- days since 1970
-) STRICT;
+);
 
 CREATE TABLE task (
     number INTEGER PRIMARY KEY,
@@ -31,7 +31,7 @@ CREATE TABLE task (
     error BLOB,
     labels BLOB,
     request_id TEXT
-) STRICT;
+);
 
 -- Lists are newest first by (create_time, task_id), for a user or, for administrators, for a tenant.
 CREATE INDEX task_by_user ON task (tenant_id, user_id, create_time, task_id);
@@ -55,14 +55,14 @@ CREATE TABLE task_spec (
     format INTEGER NOT NULL,
     spec BLOB NOT NULL,
     blobs BLOB
-) STRICT;
+);
 
 CREATE TABLE blob (
     tenant_id TEXT NOT NULL,
     sha256 BLOB NOT NULL,
     data BLOB NOT NULL,
     PRIMARY KEY (tenant_id, sha256)
-) STRICT;
+);
 
 -- Numbers of the tree and the task instead of their ids: this is most of the database, and half as large so.
 CREATE TABLE event (
@@ -74,7 +74,7 @@ CREATE TABLE event (
     format INTEGER NOT NULL,
     payload BLOB NOT NULL,
     PRIMARY KEY (tree, sequence)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 CREATE TABLE model_step (
     task INTEGER NOT NULL,
@@ -85,7 +85,7 @@ CREATE TABLE model_step (
     steer_ids BLOB NOT NULL,
     known_tools BLOB NOT NULL,
     PRIMARY KEY (task, step)
-) STRICT;
+);
 
 CREATE TABLE tool_step (
     task INTEGER NOT NULL,
@@ -98,7 +98,7 @@ CREATE TABLE tool_step (
     outcome_json BLOB NOT NULL,
     enqueued_json BLOB NOT NULL,
     PRIMARY KEY (task, step, tool_call_id)
-) STRICT;
+);
 
 -- What waits for a task's runner, in the order in which it came: steering messages, and one cancel order.
 CREATE TABLE inbox (
@@ -110,7 +110,7 @@ CREATE TABLE inbox (
     user_id TEXT NOT NULL,
     body BLOB NOT NULL,
     create_time INTEGER NOT NULL
-) STRICT;
+);
 
 CREATE INDEX inbox_by_task ON inbox (task_id, kind, position);
 CREATE UNIQUE INDEX inbox_cancel ON inbox (task_id) WHERE kind = 'cancel';
@@ -126,4 +126,4 @@ CREATE TABLE request (
     was_canceled_before INTEGER NOT NULL,
     create_time INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, user_id, method, request_id)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;

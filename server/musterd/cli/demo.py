@@ -1,0 +1,10 @@
+"""`musterd demo`: shows the whole way of a run. What it needs is imported when it runs."""
+
+import asyncio
+
+
+def demo() -> None:
+    """See it work: a server on SQLite, an agent with a tool, and a client, over real gRPC, without any key."""
+    from musterd.cli.demonstration import run_demo
+
+    asyncio.run(run_demo())

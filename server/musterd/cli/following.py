@@ -1,0 +1,32 @@
+"""Follows a stream on the terminal, and says how to go on when it is left."""
+
+import asyncio
+
+from musterd.cli.connection import Connection
+from musterd.cli.display import Display
+from musterd.cli.rendering import stderr
+from musterd_client import CallError, EventStream
+
+
+async def follow(stream: EventStream, display: Display, connection: Connection, *, goes_on: bool = True) -> int:
+    """Shows the stream to its end. Returns 0 when the task completed.
+
+    Raises:
+        TaskEndedError: the task ended without a result.
+        CallError: the stream broke for good; how to watch again was printed.
+    """
+    async with stream:
+        try:
+            async for event in stream:
+                display.show(event, stream.task)
+        except (CallError, asyncio.CancelledError):
+            task_id = stream.task.task_id
+            if goes_on:
+                again = f"musterd tasks watch {task_id} --after {stream.last_sequence}{connection.options()}"
+                stderr().print(f"\nTask {task_id} goes on. Watch it again with:\n  {again}", markup=False)
+            else:
+                stderr().print(f"\nTask {task_id} is canceled, because its stream was left.", markup=False)
+            raise
+        display.end(stream.task, stream.text)
+        await stream.result()
+    return 0

@@ -1,0 +1,147 @@
+"""What the commands print: results to stdout, everything about them to stderr."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from functools import cache
+from typing import cast
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from musterd_client import (
+    CallError,
+    LoggedEvent,
+    MusterdClientError,
+    Task,
+    TaskEndedError,
+    UnavailableError,
+    Usage,
+)
+
+_ADVICE = {
+    "TOKEN_MISSING": "Give a token with --token or MUSTERD_TOKEN.",
+    "TOKEN_INVALID": "Check the token, its issuer and its audience.",
+    "TOKEN_EXPIRED": "Get a fresh token.",
+    "SCOPE_MISSING": "Ask for a token with this scope.",
+    "COMPONENT_NOT_FOUND": "Check the id.",
+    "TASK_NOT_FOUND": "List yours with: musterd tasks list",
+    "REQUEST_ID_REUSED": "Use another --request-id for another request.",
+    "INVALID_INPUT": "Correct --input.",
+    "LOG_TRIMMED": "Watch after a later sequence with --after.",
+    "STREAM_STALLED": "Watch the task again, or look at it with: musterd tasks status",
+}
+
+_CONTROL_CHARACTERS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
+del _CONTROL_CHARACTERS[ord("\n")], _CONTROL_CHARACTERS[ord("\t")]
+
+
+def stdout() -> Console:
+    """Returns the console for results."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def stderr() -> Console:
+    """Returns the console for everything that is not a result."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def harmless(text: str, console: Console) -> str:
+    """Returns the text without what would steer a terminal; unchanged where no terminal reads it."""
+    return text.translate(_CONTROL_CHARACTERS) if console.is_terminal else text
+
+
+def print_error(error: MusterdClientError, advice: str) -> None:
+    """Prints one line: the reason, the message, what is wrong in detail, and what to do about it."""
+    console = stderr()
+    parts = [str(error)]
+    if isinstance(error, CallError) and error.violations:
+        parts.append("; ".join(f"{each.path}: {each.message or each.rule}" for each in error.violations))
+    line = " ".join(harmless(part, console).replace("\n", " ").rstrip(".") + "." for part in parts)
+    console.print(Text.assemble(("error: ", "bold red"), line, " " if advice else "", advice))
+
+
+def advice_for(error: MusterdClientError, target: str) -> str:
+    """Returns what the caller can do about the error; nothing when there is nothing."""
+    if isinstance(error, CallError) and error.retry_after_seconds is not None:
+        return f"Try again in {error.retry_after_seconds:g} s."
+    if isinstance(error, TaskEndedError):
+        return f"See: musterd tasks status {error.task.task_id}"
+    if error.reason in _ADVICE:
+        return _ADVICE[error.reason]
+    if isinstance(error, UnavailableError):
+        return f"Is a server running at {target}? --target or MUSTERD_TARGET names another."
+    return ""
+
+
+def as_json(value: object) -> object:
+    """Returns the value as json.dumps takes it: objects for dataclasses (events with their kind), text for times."""
+    match value:
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            items = cast("Mapping[str, object]", value)
+            return {name: as_json(item) for name, item in items.items()}
+        case tuple() | list():
+            return [as_json(item) for item in cast("Sequence[object]", value)]
+        case _ if is_dataclass(value):
+            kind = {"kind": value.kind} if isinstance(value, LoggedEvent) else {}
+            return kind | {name: as_json(getattr(value, name)) for name in _field_names(type(value))}
+        case _:
+            return value
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def print_json(value: object) -> None:
+    """Prints the value as one line of JSON, at once."""
+    typer.echo(json.dumps(as_json(value), ensure_ascii=False, separators=(",", ":")))
+
+
+def print_task_line(task: Task) -> None:
+    """Prints the task in one line: id, state, component, time of its creation."""
+    created = task.create_time.isoformat(timespec="seconds") if task.create_time else ""
+    typer.echo(f"{task.task_id}  {task.state:<14}  {task.component.id:<20}  {created}".rstrip())
+
+
+def print_task(task: Task) -> None:
+    """Prints all of the task that is set, a line for each field, and its result at the end."""
+    console = stdout()
+    described = {
+        "task": task.task_id,
+        "state": task.state,
+        "component": task.component.id,
+        "user": task.user_id,
+        "session": task.session_id,
+        "parent": task.parent_task_id,
+        "attempt": task.attempt,
+        "created": task.create_time,
+        "started": task.start_time,
+        "ended": task.end_time,
+        "last sequence": task.last_sequence,
+        "usage": usage_line(task.usage),
+        "labels": ", ".join(f"{name}={value}" for name, value in task.metadata.items()),
+        "error": f"{task.error.reason}: {task.error.message}" if task.error else "",
+        "error id": task.error.error_id if task.error else "",
+        "output": task.output.text if task.output else "",
+    }
+    for name, value in described.items():
+        if value:
+            console.out(f"{name + ':':<15}{harmless(str(value), console)}")
+
+
+def usage_line(usage: Usage) -> str:
+    """Returns what was spent, in words."""
+    return (
+        f"{_count(usage.requests, 'request')}, {_count(usage.tool_calls, 'tool call')}, "
+        f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,192 @@
+"""The store port on SQLite."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.event import Payload
+from musterd.domain.ports import (
+    CancelOrder,
+    CancelRecord,
+    ClaimedTask,
+    CommitListener,
+    Created,
+    EventPage,
+    Inbox,
+    Lost,
+    NewTask,
+    RequestKey,
+    Steer,
+    Stored,
+    TaskQuery,
+    TaskWrite,
+)
+from musterd.domain.principal import Identity, Viewer
+from musterd.domain.step import Journal
+from musterd.domain.task import Task
+from musterd.store.encoding import to_micros
+from musterd.store.sqlite import (
+    canceling,
+    claiming,
+    creation,
+    events,
+    inbox,
+    journal,
+    listing,
+    requests,
+    rows,
+    writing,
+)
+from musterd.store.sqlite.database import Database, open_database
+from musterd.store.sqlite.engine import Reader, Writer
+from musterd.store.sqlite.transaction import Transaction
+from musterd.store.sqlite.worker import Worker
+
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    """Return the machine's time in UTC."""
+    return datetime.now(UTC)
+
+
+class SqliteStore:
+    """A store in one SQLite file on a local disk, for one process at a time.
+
+    One thread writes, in groups that share a commit, and one reads; the event loop waits for neither. `clock` is where
+    stored times come from. `open` raises StoreOpenError when the file cannot be used or another process has it.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], datetime] = utc_now) -> None:
+        self._path = path
+        self._clock = clock
+        self._database: Database | None = None
+        self._writer: Worker[Transaction] | None = None
+        self._reader: Worker[sqlite3.Connection] | None = None
+
+    async def open(self, on_commit: CommitListener) -> None:
+        """Take the file, bring its schema up to date and start the threads. Raises StoreOpenError."""
+        database = await asyncio.to_thread(open_database, self._path, to_micros(self._clock()))
+        self._database = database
+        self._writer = Worker("sqlite-writer", Writer(database.writer, self._clock).process, on_commit)
+        self._reader = Worker("sqlite-reader", Reader(database.reader).process, on_commit)
+
+    async def close(self) -> None:
+        """Finish what was handed in, and let go of the file. Closing twice does nothing."""
+        writer, reader, database = self._writer, self._reader, self._database
+        self._writer = self._reader = self._database = None
+        if writer is None or reader is None or database is None:
+            return
+        await writer.close()
+        await reader.close()
+        await asyncio.to_thread(database.close)
+
+    async def now(self) -> datetime:
+        """Return the clock's time."""
+        return self._clock()
+
+    async def find_request(self, key: RequestKey) -> Task | None:
+        """Return the task that an earlier call with this key made or changed. Raises REQUEST_ID_REUSED."""
+        return await self._read(partial(requests.find_task, key=key))
+
+    async def create_task(self, new: NewTask) -> Created:
+        """Store a task with its first events, or return the one that an earlier call with the same key made."""
+        return await self._write(partial(creation.create_task, new=new))
+
+    async def write(self, writes: Sequence[TaskWrite]) -> Sequence[Stored | Lost]:
+        """Apply fenced writes in one transaction."""
+        return await self._write(partial(writing.write, writes=writes))
+
+    async def claim_abandoned(self, owner: str, limit: int) -> Sequence[ClaimedTask]:
+        """Take over all tasks that have not ended and are not `owner`'s: no other owner lives."""
+        return await self._write(partial(claiming.claim_abandoned, owner=owner, limit=limit))
+
+    async def release_task(self, task_id: str, attempt: int) -> None:
+        """Give up a task."""
+        await self._write(partial(claiming.release_task, task_id=task_id, attempt=attempt))
+
+    async def park_for_identity(self, task_id: str, attempt: int, payload: Payload) -> Stored | Lost:
+        """Set a claimed task to AUTH_REQUIRED."""
+        return await self._write(partial(writing.park_for_identity, task_id=task_id, attempt=attempt, payload=payload))
+
+    async def renew_identity(
+        self, viewer: Viewer, task_id: str, identity: Identity, payload: Payload, request: RequestKey | None
+    ) -> Task:
+        """Give a task in AUTH_REQUIRED a new identity. Raises TASK_NOT_WAITING."""
+        return await self._write(
+            partial(
+                claiming.renew_identity,
+                viewer=viewer,
+                task_id=task_id,
+                identity=identity,
+                payload=payload,
+                request=request,
+            )
+        )
+
+    async def get_task(self, viewer: Viewer, task_id: str) -> Task:
+        """Return a task. Raises TASK_NOT_FOUND."""
+        return await self._read(partial(rows.read_visible, viewer=viewer, task_id=task_id))
+
+    async def get_tasks(self, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
+        """Return tasks in the order of the ids. Raises TASK_NOT_FOUND."""
+        return await self._read(partial(rows.read_many_visible, viewer=viewer, task_ids=task_ids))
+
+    async def list_tasks(self, query: TaskQuery) -> Sequence[Task]:
+        """Return a page of tasks, newest first."""
+        return await self._read(partial(listing.list_tasks, query=query))
+
+    async def get_descendants(self, task_id: str) -> Sequence[Task]:
+        """Return all tasks below a task."""
+        return await self._read(partial(rows.read_descendants, task_id=task_id))
+
+    async def load_journal(self, task_id: str) -> Journal:
+        """Return the stored steps of a task."""
+        return await self._read(partial(journal.load_journal, task_id=task_id))
+
+    async def read_events(self, root_task_id: str, after_sequence: int, limit: int) -> EventPage:
+        """Return a page of a tree's log."""
+        return await self._read(
+            partial(events.read_events, root_task_id=root_task_id, after_sequence=after_sequence, limit=limit)
+        )
+
+    async def request_cancel(
+        self, viewer: Viewer, task_id: str, order: CancelOrder, request: RequestKey | None
+    ) -> CancelRecord:
+        """Store a cancel order. Raises TASK_NOT_CANCELABLE."""
+        return await self._write(
+            partial(canceling.request_cancel, viewer=viewer, task_id=task_id, order=order, request=request)
+        )
+
+    async def add_steer(self, viewer: Viewer, steer: Steer, request: RequestKey | None) -> tuple[Steer, Task]:
+        """Store a message for a running task. Raises TASK_NOT_STEERABLE."""
+        return await self._write(partial(inbox.add_steer, viewer=viewer, steer=steer, request=request))
+
+    async def get_steer(self, steer_id: str) -> Steer:
+        """Return a steering message. Raises LookupError when there is none."""
+        return await self._read(partial(inbox.read_steer, steer_id=steer_id))
+
+    async def read_inbox(self, task_id: str) -> Inbox:
+        """Return what waits for the runner of a task."""
+        return await self._read(partial(inbox.read_inbox, task_id=task_id))
+
+    def _write(self, call: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        if self._writer is None:
+            raise _not_open()
+        return self._writer.submit(call)
+
+    def _read(self, call: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        if self._reader is None:
+            raise _not_open()
+        return self._reader.submit(call)
+
+
+def _not_open() -> MusterdError:
+    return MusterdError(
+        reason=Reason.STORE_UNAVAILABLE, message="the store is closed", retry_after_seconds=1.0, cause="CLOSED"
+    )

@@ -1,0 +1,131 @@
+"""Rows of the task table and the tasks that they stand for."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from musterd.domain.errors import task_not_found
+from musterd.domain.principal import Viewer
+from musterd.domain.task import ComponentKind, ComponentRef, Priority, Task, TaskState, Usage
+from musterd.store.encoding import ERROR, LABELS, OUTPUT, TEXTS, USAGE, from_micros
+
+NO_USAGE = Usage()
+NO_LABELS: Mapping[str, str] = {}
+
+TASK_COLUMNS = """
+task_id, task.root_task_id, parent_task_id, component_kind, component_id, state, task.tenant_id, user_id, session_id,
+priority, attempt, create_time, start_time, update_time, end_time, usage, output, error, last_sequence, request_id,
+labels
+"""
+_SELECT = f"SELECT {TASK_COLUMNS} FROM task JOIN tree ON tree.root_task_id = task.root_task_id"  # noqa: S608 - of constants
+_READ = f"{_SELECT} WHERE task_id = ?"
+_VISIBLE = "task.tenant_id = ? AND user_id = coalesce(?, user_id)"
+_READ_VISIBLE = f"{_READ} AND {_VISIBLE}"
+_READ_MANY_VISIBLE = f"{_SELECT} WHERE task_id IN (SELECT value FROM json_each(?)) AND {_VISIBLE}"  # noqa: S608 - of constants
+
+_BELOW = """
+WITH RECURSIVE below (task_id) AS (
+    SELECT task_id FROM task WHERE parent_task_id = ?
+    UNION ALL
+    SELECT child.task_id FROM below JOIN task AS child ON child.parent_task_id = below.task_id
+)
+"""
+_READ_DESCENDANTS = f"{_BELOW} {_SELECT} WHERE task_id IN (SELECT task_id FROM below)"  # noqa: S608 - of constants
+_LIVE_DESCENDANTS = f"{_BELOW} SELECT task_id FROM below JOIN task USING (task_id) WHERE end_time IS NULL"  # noqa: S608 - of constants
+
+_STATES = {state.value: state for state in TaskState}
+_PRIORITIES = {priority.value: priority for priority in Priority}
+
+
+def to_task(row: Sequence[Any]) -> Task:
+    """Return the task of a row of TASK_COLUMNS."""
+    (
+        task_id,
+        root_task_id,
+        parent_task_id,
+        component_kind,
+        component_id,
+        state,
+        tenant_id,
+        user_id,
+        session_id,
+        priority,
+        attempt,
+        create_time,
+        start_time,
+        update_time,
+        end_time,
+        usage,
+        output,
+        error,
+        last_sequence,
+        request_id,
+        labels,
+    ) = row
+    return Task(
+        task_id=task_id,
+        root_task_id=root_task_id,
+        parent_task_id=parent_task_id or "",
+        component=ComponentRef(kind=ComponentKind(component_kind), id=component_id),
+        state=_STATES[state],
+        tenant_id=tenant_id,
+        user_id=user_id,
+        session_id=session_id or "",
+        priority=_PRIORITIES[priority],
+        attempt=attempt,
+        create_time=from_micros(create_time),
+        start_time=_optional_time(start_time),
+        update_time=from_micros(update_time),
+        end_time=_optional_time(end_time),
+        usage=NO_USAGE if usage is None else USAGE.decode(usage),
+        output=None if output is None else OUTPUT.decode(output),
+        error=None if error is None else ERROR.decode(error),
+        last_sequence=last_sequence,
+        request_id=request_id or "",
+        labels=NO_LABELS if labels is None else LABELS.decode(labels),
+    )
+
+
+def read_task(connection: sqlite3.Connection, task_id: str) -> Task:
+    """Return a task, whoever it belongs to. Raises TASK_NOT_FOUND."""
+    row = connection.execute(_READ, (task_id,)).fetchone()
+    if row is None:
+        raise task_not_found(task_id)
+    return to_task(row)
+
+
+def read_visible(connection: sqlite3.Connection, viewer: Viewer, task_id: str) -> Task:
+    """Return a task that the viewer may see. Raises TASK_NOT_FOUND."""
+    row = connection.execute(_READ_VISIBLE, (task_id, viewer.tenant_id, viewer.user_id)).fetchone()
+    if row is None:
+        raise task_not_found(task_id)
+    return to_task(row)
+
+
+def read_many_visible(connection: sqlite3.Connection, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
+    """Return the tasks in the order of the ids. Raises TASK_NOT_FOUND for the first that is not visible."""
+    ids = TEXTS.encode(tuple(task_ids)).decode()
+    found = _by_id(connection.execute(_READ_MANY_VISIBLE, (ids, viewer.tenant_id, viewer.user_id)))
+    for task_id in task_ids:
+        if task_id not in found:
+            raise task_not_found(task_id)
+    return [found[task_id] for task_id in task_ids]
+
+
+def read_descendants(connection: sqlite3.Connection, task_id: str) -> Sequence[Task]:
+    """Return all tasks below a task."""
+    return [to_task(row) for row in connection.execute(_READ_DESCENDANTS, (task_id,)).fetchall()]
+
+
+def find_live_descendants(connection: sqlite3.Connection, task_id: str) -> Sequence[str]:
+    """Return the ids of the tasks below a task that have not ended."""
+    return [found for (found,) in connection.execute(_LIVE_DESCENDANTS, (task_id,)).fetchall()]
+
+
+def _by_id(found: Iterable[Sequence[Any]]) -> Mapping[str, Task]:
+    return {task.task_id: task for task in map(to_task, found)}
+
+
+def _optional_time(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

@@ -1,0 +1,167 @@
+"""One transaction of the writer: reads through the cache, gathers events, writes them in few statements."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from musterd.domain.event import Event, Payload
+from musterd.domain.task import ComponentKind, ComponentRef, Output, Task, TaskError, TaskState, Usage
+from musterd.store.encoding import ERROR, EVENT_FORMAT, OUTPUT, USAGE, encode_payload, to_micros
+from musterd.store.sqlite import rows
+from musterd.store.sqlite.batches import BatchStatement
+from musterd.store.sqlite.live import LiveCache, LiveTask, LiveTree
+
+_FIND = """
+SELECT task.number, task.root_task_id, component_kind, component_id, state, attempt, owner,
+       tree.number, tree.last_sequence
+FROM task JOIN tree ON tree.root_task_id = task.root_task_id
+WHERE task_id = ?
+"""
+_UPDATE = """
+UPDATE task
+SET usage = coalesce(?, usage), output = coalesce(?, output), error = coalesce(?, error), update_time = ?
+WHERE number = ?
+"""
+_UPDATE_STATE = """
+UPDATE task
+SET usage = coalesce(?, usage), output = coalesce(?, output), error = coalesce(?, error), update_time = ?,
+    state = ?, attempt = ?, owner = ?, start_time = coalesce(start_time, ?), end_time = ?
+WHERE number = ?
+"""
+
+# A failure undoes the whole transaction, so the statements need not be able to undo themselves: OR FAIL spares SQLite
+# a copy of every page that they touch.
+_INSERT_EVENTS = BatchStatement(
+    "INSERT OR FAIL INTO event (tree, sequence, task, create_time, kind, payload, format) VALUES ",
+    f"(?, ?, ?, ?, ?, ?, {EVENT_FORMAT})",
+)
+_MOVE_TREES = BatchStatement(
+    "UPDATE OR FAIL tree SET last_sequence = moved.column2 FROM (VALUES ",
+    "(?, ?)",
+    ") AS moved WHERE tree.number = moved.column1",
+)
+
+
+class Transaction:
+    """What operations write through. `now` is the one time of all that it stores."""
+
+    def __init__(self, connection: sqlite3.Connection, live: LiveCache, now: datetime) -> None:
+        self.connection = connection
+        self.now = now
+        self.now_micros = to_micros(now)
+        self.events: list[Event] = []
+        self._live = live
+        self._event_parameters: list[object] = []
+        self._moved: dict[LiveTree, None] = {}
+
+    def find(self, task_id: str) -> LiveTask | None:
+        """Return what decides about writes of a task; None when there is no such task."""
+        task = self._live.tasks.get(task_id)
+        if task is not None:
+            return task
+        row = self.connection.execute(_FIND, (task_id,)).fetchone()
+        if row is None:
+            return None
+        number, root_task_id, kind, component_id, state, attempt, owner, tree_number, last_sequence = row
+        return self.remember(
+            LiveTask(
+                number=number,
+                task_id=task_id,
+                tree=self._live.trees.get(root_task_id)
+                or LiveTree(number=tree_number, root_task_id=root_task_id, last_sequence=last_sequence),
+                component=ComponentRef(kind=ComponentKind(kind), id=component_id),
+                state=TaskState(state),
+                attempt=attempt,
+                owner=owner,
+            )
+        )
+
+    def remember(self, task: LiveTask) -> LiveTask:
+        """Return the task, which later writes find without reading its row."""
+        self._live.tasks[task.task_id] = task
+        self._live.trees[task.tree.root_task_id] = task.tree
+        return task
+
+    def read_task(self, task_id: str) -> Task:
+        """Return a task's whole row as this transaction leaves it."""
+        self.flush()
+        return rows.read_task(self.connection, task_id)
+
+    def append(self, task: LiveTask, payloads: Sequence[Payload]) -> tuple[Event, ...]:
+        """Put events at the end of the log of the task's tree."""
+        tree = task.tree
+        root_task_id, task_id, component, now = tree.root_task_id, task.task_id, task.component, self.now
+        tree_number, task_number, now_micros = tree.number, task.number, self.now_micros
+        sequence = tree.last_sequence
+        events: list[Event] = []
+        for payload in payloads:
+            sequence += 1
+            events.append(Event(root_task_id, task_id, sequence, now, component, payload))
+            self._event_parameters += (tree_number, sequence, task_number, now_micros, *encode_payload(payload))
+        tree.last_sequence = sequence
+        self._moved[tree] = None
+        self.events += events
+        return tuple(events)
+
+    def update(
+        self,
+        task: LiveTask,
+        *,
+        usage: Usage | None = None,
+        output: Output | None = None,
+        error: TaskError | None = None,
+    ) -> None:
+        """Store columns that are given, and leave the others as they are."""
+        self.connection.execute(_UPDATE, (*self._columns(usage, output, error), task.number))
+
+    def change_state(
+        self,
+        task: LiveTask,
+        state: TaskState,
+        *,
+        usage: Usage | None = None,
+        output: Output | None = None,
+        error: TaskError | None = None,
+    ) -> None:
+        """Store a state that the task may go to, its owner and attempt as they stand, and columns that are given.
+
+        A task that ends belongs to nobody; one that is owned has started.
+        """
+        task.state = state
+        if state.is_terminal:
+            task.owner = None
+            # No write of it will come.
+            self._live.tasks.pop(task.task_id, None)
+        self.connection.execute(
+            _UPDATE_STATE,
+            (
+                *self._columns(usage, output, error),
+                state.value,
+                task.attempt,
+                task.owner,
+                self.now_micros if task.owner is not None else None,
+                self.now_micros if state.is_terminal else None,
+                task.number,
+            ),
+        )
+
+    def flush(self) -> None:
+        """Write the events that were appended."""
+        if self._event_parameters:
+            _INSERT_EVENTS.run(self.connection, self._event_parameters)
+            self._event_parameters = []
+        if self._moved:
+            _MOVE_TREES.run(
+                self.connection, [value for tree in self._moved for value in (tree.number, tree.last_sequence)]
+            )
+            self._moved = {}
+
+    def _columns(
+        self, usage: Usage | None, output: Output | None, error: TaskError | None
+    ) -> tuple[bytes | None, bytes | None, bytes | None, int]:
+        return (
+            None if usage is None else USAGE.encode(usage),
+            None if output is None else OUTPUT.encode(output),
+            None if error is None else ERROR.encode(error),
+            self.now_micros,
+        )

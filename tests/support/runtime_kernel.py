@@ -1,0 +1,84 @@
+"""The runtime without a transport: what a server process has inside, made and killed at will."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from tests.support.cutting import Cut, CuttingStore
+
+from musterd import Musterd
+from musterd.domain.clock import Clock, SystemClock
+from musterd.domain.event import Event
+from musterd.domain.ids import new_id
+from musterd.domain.ports import Store
+from musterd.runtime.building import Builder
+from musterd.runtime.changes import TaskChanges
+from musterd.runtime.hub import Hub
+from musterd.runtime.limits import Limits
+from musterd.runtime.log import LogWriter
+from musterd.runtime.runs import Runs
+from musterd.runtime.supervisor import Supervisor
+from musterd.runtime.tasks import Tasks
+from musterd.store.sqlite import SqliteStore
+
+
+class Kernel:
+    """One life of a server's runtime on a database file."""
+
+    def __init__(
+        self,
+        app: Musterd,
+        database: Path,
+        *,
+        cut: Cut | None = None,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.real_store = SqliteStore(database)
+        self.store: Store = cast("Store", CuttingStore(self.real_store, cut)) if cut else self.real_store
+        limits, clock, owner = limits or Limits(), clock or SystemClock(), new_id()
+        self.hub = Hub(self.store, limits)
+        self._changes = TaskChanges()
+        self.hub.listen(self._changes.notice)
+        self.writer = LogWriter(self.store, clock, limits)
+        self.builder = Builder(app.registry, limits)
+        self.supervisor = Supervisor(
+            owner=owner, store=self.store, builder=self.builder, writer=self.writer, clock=clock, limits=limits
+        )
+        self.runs = Runs(
+            registry=app.registry,
+            store=self.store,
+            supervisor=self.supervisor,
+            hub=self.hub,
+            limits=limits,
+            owner=owner,
+        )
+        self.tasks = Tasks(store=self.store, supervisor=self.supervisor, hub=self.hub, changes=self._changes)
+
+    async def start(self) -> None:
+        await self.store.open(self.hub.publish)
+        self.writer.start()
+        self.supervisor.start()
+
+    async def stop(self) -> None:
+        await self.supervisor.close(0, asyncio.Event())
+        await self.writer.close()
+        self.builder.close()
+        await self.store.close()
+
+    async def die(self) -> None:
+        """End as a killed process does: nothing is finished, nothing is written; the file is let go."""
+        names = ("run-", "log-writer", "claimer")
+        others = [task for task in asyncio.all_tasks() if task.get_name().startswith(names)]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        self.builder.close()
+        await self.real_store.close()
+
+    async def log_of(self, root_task_id: str) -> Sequence[Event]:
+        events: list[Event] = []
+        while (page := await self.real_store.read_events(root_task_id, len(events), 500)).events:
+            events += page.events
+        return events
