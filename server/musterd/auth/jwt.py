@@ -1,9 +1,9 @@
 """Verifies tokens: JWTs (RFC 7519) signed with a key that this server trusts."""
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from musterd.auth.jwks import KID_MAX_CHARS
 from musterd.auth.keys import KeySource, VerificationKey
 from musterd.auth.refusals import token_invalid, token_missing
 from musterd.auth.verdicts import Verdict, VerdictCache
+from musterd.domain.clock import Clock
 from musterd.domain.principal import Principal
 
 _SEGMENTS = 3
@@ -41,21 +42,21 @@ class _Header:
 
 
 class TokenVerifier:
-    """Tells whose a token is. `wall_clock` gives Unix time: tokens count in it."""
+    """Tells whose a token is."""
 
     def __init__(
         self,
         keys: KeySource,
         rules: TokenRules,
+        clock: Clock,
         *,
         verdict_cache_size: int = 10_000,
-        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys
         self._rules = rules
         self._verdicts = VerdictCache(verdict_cache_size)
         self._revision = keys.revision
-        self._wall_clock = wall_clock
+        self._clock = clock
         self._jws = PyJWS(algorithms=sorted(rules.algorithms), options={"enforce_minimum_key_length": True})
 
     async def open(self) -> None:
@@ -73,7 +74,7 @@ class TokenVerifier:
             self._verdicts.keep(self._keys.holds)
         if len(token) > self._rules.max_token_bytes or not token.isascii():
             return None
-        return self._verdicts.get(sha256(token.encode()).digest(), self._wall_clock())
+        return self._verdicts.get(sha256(token.encode()).digest(), self._clock.now())
 
     async def verify(self, token: str) -> Principal:
         """Return whose token it is.
@@ -88,10 +89,9 @@ class TokenVerifier:
         header = self._read_header(token)
         candidates = await self._keys.find(header.kid, header.algorithm)
         key, payload = self._check_signature(token, header, candidates)
-        now_unix = self._wall_clock()
-        claims = parse_claims(payload)
-        principal = read_principal(claims, self._rules, now_unix)
-        self._remember(token, principal, key, now_unix)
+        now = self._clock.now()
+        principal = read_principal(parse_claims(payload), self._rules, now.timestamp())
+        self._remember(token, principal, key, now)
         return principal
 
     def _read_header(self, token: str) -> _Header:
@@ -137,9 +137,9 @@ class TokenVerifier:
             return key, decoded["payload"]
         raise token_invalid("the token's signature is wrong for its key")
 
-    def _remember(self, token: str, principal: Principal, key: VerificationKey, now_unix: float) -> None:
+    def _remember(self, token: str, principal: Principal, key: VerificationKey, now: datetime) -> None:
         expires_at = principal.expires_at
-        if expires_at is None or expires_at.timestamp() <= now_unix:
+        if expires_at is None or expires_at <= now:
             return
-        verdict = Verdict(principal=principal, expires_at_unix=expires_at.timestamp(), key=key)
+        verdict = Verdict(principal=principal, expires_at=expires_at, key=key)
         self._verdicts.put(sha256(token.encode()).digest(), verdict)

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from musterd.auth.keys import VerificationKey
 from musterd.domain.principal import Principal
@@ -10,10 +11,10 @@ from musterd.domain.principal import Principal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A token that was found good: whose it is, until when (Unix time), and which key said so."""
+    """A token that was found good: whose it is, until when, and which key said so."""
 
     principal: Principal
-    expires_at_unix: float
+    expires_at: datetime
     key: VerificationKey
 
 
@@ -27,12 +28,12 @@ class VerdictCache:
     def __len__(self) -> int:
         return len(self._verdicts)
 
-    def get(self, digest: bytes, now_unix: float) -> Principal | None:
+    def get(self, digest: bytes, now: datetime) -> Principal | None:
         """Return whose token it is, or None when there is no verdict, or no longer one."""
         verdict = self._verdicts.get(digest)
         if verdict is None:
             return None
-        if now_unix >= verdict.expires_at_unix:
+        if now >= verdict.expires_at:
             del self._verdicts[digest]
             return None
         self._verdicts.move_to_end(digest)

@@ -43,7 +43,11 @@ def load_app(target: str) -> Musterd:
 
 def configure_logging(level: str, log_format: str) -> None:
     """Send structured log lines to standard error, as text for people or as JSON for machines."""
-    renderer = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

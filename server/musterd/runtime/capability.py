@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.models import Model, ModelRequestContext
+from pydantic_ai.toolsets import AbstractToolset
 from pydantic_core import to_json
 from pydantic_graph import End
 
@@ -27,8 +29,16 @@ from musterd.domain.event import ToolCallCompleted, ToolCallFailed, ToolCallStar
 from musterd.domain.ports import Steer
 from musterd.domain.step import ToolStatus, ToolStep
 from musterd.runtime.control import RunControl
-from musterd.runtime.custom_events import relay_custom_events
-from musterd.runtime.journal import EnqueuedMessages, dump_value, replay_tool, result_json
+from musterd.runtime.custom_events import RelayToolset
+from musterd.runtime.journal import (
+    PendingMessage,
+    dump_enqueued,
+    dump_value,
+    noting_enqueued,
+    observe_enqueued,
+    replay_tool,
+    result_json,
+)
 from musterd.runtime.recorder import StepRecorder
 from musterd.runtime.tap import TapModel
 
@@ -59,6 +69,14 @@ class RunCapability(AbstractCapability[Any]):
     def get_ordering(self) -> CapabilityOrdering:
         """Stand outside of all other capabilities."""
         return CapabilityOrdering(position="outermost")
+
+    async def before_run(self, ctx: RunContext[Any]) -> None:
+        """Begin to note what tools put into the conversation."""
+        observe_enqueued(ctx)
+
+    def get_wrapper_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
+        """Take the events that tools emit."""
+        return RelayToolset(toolset, self._recorder.tell)
 
     def get_wrapper_model(self, model: Model) -> Model:
         """Put the tap before the model that serves a request."""
@@ -142,15 +160,17 @@ class RunCapability(AbstractCapability[Any]):
                     arguments_json=to_json(args, fallback=str).decode(),
                 ),
             )
-        if not is_repeatable:
-            await recorder.commit()
-        return await self._execute(ctx, call, args, handler)
+        await recorder.commit()
+        with noting_enqueued() as enqueued:
+            return await self._execute(call, args, handler, enqueued)
 
     async def _execute(
-        self, ctx: RunContext[Any], call: ToolCallPart, args: dict[str, Any], handler: WrapToolExecuteHandler
+        self,
+        call: ToolCallPart,
+        args: dict[str, Any],
+        handler: WrapToolExecuteHandler,
+        enqueued: Sequence[PendingMessage],
     ) -> Any:
-        enqueued = EnqueuedMessages(ctx)
-        relay_custom_events(ctx, self._recorder.tell)
         try:
             value = await handler(args)
             outcome = dump_value(value)
@@ -175,12 +195,12 @@ class RunCapability(AbstractCapability[Any]):
         await self._finish(call, value, outcome, enqueued)
         return value
 
-    async def _finish(self, call: ToolCallPart, value: Any, outcome: bytes, enqueued: EnqueuedMessages) -> None:
+    async def _finish(self, call: ToolCallPart, value: Any, outcome: bytes, enqueued: Sequence[PendingMessage]) -> None:
         result = result_json(value)
         size = len(result.encode())
         is_small = size <= RESULT_EVENT_MAX_BYTES
         self._recorder.record_tool(
-            self._step_of(call, ToolStatus.RETURNED, outcome_json=outcome, enqueued_json=enqueued.dump()),
+            self._step_of(call, ToolStatus.RETURNED, outcome_json=outcome, enqueued_json=dump_enqueued(enqueued)),
             ToolCallCompleted(
                 step=self._recorder.step,
                 tool_call_id=call.tool_call_id,
@@ -191,9 +211,11 @@ class RunCapability(AbstractCapability[Any]):
         )
         await self._recorder.commit()
 
-    async def _fail(self, call: ToolCallPart, status: ToolStatus, message: str, enqueued: EnqueuedMessages) -> None:
+    async def _fail(
+        self, call: ToolCallPart, status: ToolStatus, message: str, enqueued: Sequence[PendingMessage]
+    ) -> None:
         self._recorder.record_tool(
-            self._step_of(call, status, outcome_json=message.encode(), enqueued_json=enqueued.dump()),
+            self._step_of(call, status, outcome_json=message.encode(), enqueued_json=dump_enqueued(enqueued)),
             self._failed_event(call, message, will_retry=status is ToolStatus.RETRY),
         )
         await self._recorder.commit()

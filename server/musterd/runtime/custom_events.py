@@ -1,24 +1,40 @@
 """Takes the application's own events from tools into the log."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic_ai import RunContext
 from pydantic_ai.messages import CustomEvent
+from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
 from pydantic_core import to_jsonable_python
 
 from musterd.domain.event import Custom
 
 _OWN_FIELDS = frozenset(each.name for each in fields(CustomEvent))
 
+Tell = Callable[[Custom], None]
 
-def relay_custom_events(ctx: RunContext[Any], tell: Callable[[Custom], None]) -> None:
-    """Tell the log of each CustomEvent that a tool emits through `ctx`, before listeners in the process hear of it.
 
-    pydantic-ai hands events to capabilities only in streaming mode, which costs several times a plain run: so the one
-    context that this tool call gets is asked instead.
+@dataclass
+class RelayToolset(WrapperToolset[Any]):
+    """Tells the log of each CustomEvent that a tool emits through its context.
+
+    pydantic-ai hands events to capabilities only in streaming mode, which costs several times a plain run: so the
+    context that a tool gets is asked instead.
     """
+
+    tell: Tell
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
+    ) -> Any:
+        """Call a tool, and relay what it emits."""
+        _relay(ctx, self.tell)
+        return await super().call_tool(name, tool_args, ctx, tool)
+
+
+def _relay(ctx: RunContext[Any], tell: Tell) -> None:
     emit: Callable[[Any], Any] = ctx.emit
 
     async def emit_and_tell(event: Any, /) -> Any:

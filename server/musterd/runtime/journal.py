@@ -1,15 +1,18 @@
 """Turns what pydantic-ai hands over into stored steps and back, through pydantic-ai's own type adapters."""
 
-from typing import Any, SupportsIndex, cast
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 from pydantic_ai import RunContext
 
-# RunContext.pending_messages is public, the type of its items is not: stored and restored whole, they go back into the
-# conversation exactly where the tool had put them.
-from pydantic_ai._enqueue import PendingMessage
+# RunContext.pending_messages is public, the type of its items is not.
+from pydantic_ai._enqueue import EnqueueContent, PendingMessage, PendingMessagePriority
 from pydantic_ai.exceptions import ModelRetry, ToolFailed
-from pydantic_ai.messages import ModelResponse, ToolReturn, ToolReturnContent
+from pydantic_ai.messages import ModelMessage, ModelResponse, ToolReturn, ToolReturnContent
 from pydantic_ai.usage import RequestUsage, RunUsage
 
 from musterd.domain.step import ToolStatus, ToolStep
@@ -19,7 +22,6 @@ _response = TypeAdapter(ModelResponse)
 _request_usage = TypeAdapter(RequestUsage)
 _tool_return: TypeAdapter[ToolReturn[Any]] = TypeAdapter(ToolReturn[Any])
 _content: TypeAdapter[Any] = TypeAdapter(ToolReturnContent)
-_enqueued = TypeAdapter(list[PendingMessage])
 
 _TOOL_RETURN_PREFIX = b"R"
 _CONTENT_PREFIX = b"C"
@@ -94,41 +96,72 @@ def usage_of_request(usage: RequestUsage) -> Usage:
     )
 
 
-class _RecordingQueue(list[PendingMessage]):
-    """Stands before a run's queue of messages, and remembers what one tool call puts in."""
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What one call of `enqueue` put in: parts beside the tool's result, or messages of their own."""
 
-    def __init__(self, queue: list[PendingMessage]) -> None:
-        super().__init__()
-        self._queue = queue
+    messages: list[ModelMessage]
+    priority: PendingMessagePriority
+    is_beside_result: bool
 
-    def append(self, item: PendingMessage, /) -> None:
-        """Put a message into the run's queue."""
-        self._queue.append(item)
-        super().append(item)
+    @classmethod
+    def of(cls, pending: PendingMessage) -> "Enqueued":
+        """Return what is to be stored of a pending message."""
+        # Nothing public tells the two apart, and they end up in different places.
+        is_beside_result = getattr(pending, "_tool_call", None) is not None
+        return cls(pending.messages, pending.priority, is_beside_result)
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[type[list[PendingMessage]], tuple[list[PendingMessage]]]:
-        return list, (list(self),)
+    def enqueue_again(self, ctx: RunContext[Any]) -> None:
+        """Put it into the conversation where it was, from within the same tool call."""
+        content = (
+            [part for message in self.messages for part in message.parts] if self.is_beside_result else self.messages
+        )
+        ctx.enqueue(*cast("list[EnqueueContent]", content), priority=self.priority)
 
 
-class EnqueuedMessages:
-    """What one tool call puts into the conversation while it runs."""
+_enqueued = TypeAdapter(list[Enqueued])
 
-    def __init__(self, ctx: RunContext[Any]) -> None:
-        self._recorder: _RecordingQueue | None = None
-        if ctx.pending_messages is not None:
-            self._recorder = _RecordingQueue(ctx.pending_messages)
-            ctx.pending_messages = self._recorder
 
-    def dump(self) -> bytes:
-        """Return the messages as JSON; empty when there are none."""
-        return _enqueued.dump_json(list(self._recorder)) if self._recorder else b""
+_sink: ContextVar[list[PendingMessage] | None] = ContextVar("musterd-enqueued", default=None)
+
+
+def observe_enqueued(ctx: RunContext[Any]) -> None:
+    """Note from now on what tool calls of this run put into the conversation.
+
+    Every hook and tool gets a context of its own, but all share one queue: so that is what is observed.
+    """
+    queue: Any = ctx.pending_messages
+    append = queue.append
+
+    def append_and_note(pending: PendingMessage) -> None:
+        append(pending)
+        if (sink := _sink.get()) is not None:
+            sink.append(pending)
+
+    queue.append = append_and_note
+
+
+@contextmanager
+def noting_enqueued() -> Generator[list[PendingMessage]]:
+    """Collect what is put into the conversation inside, also from threads that are started there."""
+    sink: list[PendingMessage] = []
+    token = _sink.set(sink)
+    try:
+        yield sink
+    finally:
+        _sink.reset(token)
+
+
+def dump_enqueued(pending: Sequence[PendingMessage]) -> bytes:
+    """Return what a tool call put into the conversation as JSON; empty when it is nothing."""
+    return _enqueued.dump_json([Enqueued.of(each) for each in pending]) if pending else b""
 
 
 def replay_tool(ctx: RunContext[Any], step: ToolStep) -> Any:
     """Do again to the run what a finished tool call did: its messages, its usage, its result or its failure."""
-    if step.enqueued_json and ctx.pending_messages is not None:
-        for message in _enqueued.validate_json(step.enqueued_json):
-            ctx.pending_messages.append(message)
+    if step.enqueued_json:
+        for enqueued in _enqueued.validate_json(step.enqueued_json):
+            enqueued.enqueue_again(ctx)
     match step.status:
         case ToolStatus.RETRY:
             raise ModelRetry(step.outcome_json.decode())

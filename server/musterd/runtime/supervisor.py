@@ -164,7 +164,8 @@ class Supervisor:
         except MusterdError as error:
             _refuse(accepted, error)
         except asyncio.CancelledError:
-            _refuse(accepted, shutting_down())
+            if not accepted.done():
+                _refuse(accepted, shutting_down())
             raise
         except Exception as error:  # noqa: BLE001 - the caller must get an answer, and the log the exception
             _refuse(accepted, unforeseen(Reason.INTERNAL, "the run could not be started", error, task=new.task_id))

@@ -62,20 +62,20 @@ def load_settings(
     somebody else reads: all others must be settings.
     """
     path = _config_path(config_file)
-    layers: list[tuple[str, _Layer]] = [
-        (str(path), _read_file(path)),
-        (ENV_PREFIX, EnvSettingsSource(Settings)()),
-        (FLAG_ORIGIN, flags or {}),
+    of_file: _Layer = _read_file(path)
+    of_flags: _Layer = flags or {}
+    problems = [
+        *_misshapen_sections(str(path), of_file),
+        *_unknown_variables(other_variables),
+        *_misshapen_sections(FLAG_ORIGIN, of_flags),
     ]
-    problems = _unknown_variables(other_variables)
-    for origin, layer in layers:
-        problems += _misshapen_sections(origin, layer)
     if problems:
         raise SettingsError(problems)
     merged: dict[str, dict[str, Any]] = {}
     origins: dict[str, str] = {}
-    for origin, layer in layers:
-        _lay_over(merged, origins, origin, layer)
+    _lay_over(merged, origins, str(path), of_file)
+    _lay_over(merged, origins, ENV_PREFIX, EnvSettingsSource(Settings)())
+    _lay_over(merged, origins, FLAG_ORIGIN, of_flags)
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:

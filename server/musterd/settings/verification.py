@@ -27,7 +27,7 @@ def build_token_verifier(settings: AuthSettings, clock: Clock) -> TokenVerifier:
         keys = build_key_ring(places, policy, clock)
     except (ValueError, OSError) as error:
         raise SettingsError([f"auth: {error}"]) from error
-    return TokenVerifier(keys, _token_rules(settings), verdict_cache_size=settings.verdict_cache_size)
+    return TokenVerifier(keys, _token_rules(settings), clock, verdict_cache_size=settings.verdict_cache_size)
 
 
 def _token_rules(settings: AuthSettings) -> TokenRules:

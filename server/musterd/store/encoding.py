@@ -74,28 +74,20 @@ KINDS: dict[type[Payload], str] = {
 """The kind of every payload class, as stored: never change one."""
 
 
-class _Payloads:
-    """The codecs of all payload classes, by class and by kind."""
+_PAYLOAD_CODECS = {payload_type: JsonCodec(payload_type) for payload_type in KINDS}
 
-    def __init__(self) -> None:
-        codecs = {payload_type: JsonCodec(payload_type) for payload_type in KINDS}
-        self.encoders = {cls: (KINDS[cls], codec.encode) for cls, codec in codecs.items()}
-        self.decoders = {KINDS[cls]: codec.decode for cls, codec in codecs.items()}
+PAYLOAD_ENCODERS = {
+    payload_type: (KINDS[payload_type], codec.encode) for payload_type, codec in _PAYLOAD_CODECS.items()
+}
+"""The kind of each payload class, and what turns it into JSON: a table and no function, for it is the hot path."""
 
-
-_PAYLOADS = _Payloads()
-
-
-def encode_payload(payload: Payload) -> tuple[str, bytes]:
-    """Return the kind and the JSON of an event's payload."""
-    kind, encode = _PAYLOADS.encoders[type(payload)]
-    return kind, encode(payload)
+_PAYLOAD_DECODERS = {KINDS[payload_type]: codec.decode for payload_type, codec in _PAYLOAD_CODECS.items()}
 
 
 def decode_payload(kind: str, row_format: int, data: bytes) -> Payload:
     """Return the payload of a stored event. Raises UnreadableRowError for a kind that this version does not know."""
     check_format("event", row_format, EVENT_FORMAT)
-    decode = _PAYLOADS.decoders.get(kind)
+    decode = _PAYLOAD_DECODERS.get(kind)
     if decode is None:
         raise UnreadableRowError(f"an event has the kind {kind!r}, which this version does not know")
     return decode(data)

@@ -1,7 +1,6 @@
 from collections.abc import Iterator
 
 import pytest
-
 from tests.unit.auth.hand_clock import HandClock
 from tests.unit.auth.jwks_server import JwksServer
 

@@ -1,6 +1,7 @@
 """Time that passes when the test says so."""
 
 import asyncio
+from datetime import UTC, datetime
 
 EPOCH_UNIX = 1_700_000_000.0
 
@@ -16,8 +17,8 @@ class HandClock:
     def monotonic(self) -> float:
         return self._now
 
-    def wall(self) -> float:
-        return EPOCH_UNIX + self._now
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(EPOCH_UNIX + self._now, UTC)
 
     async def sleep(self, seconds: float) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

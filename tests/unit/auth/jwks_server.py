@@ -71,7 +71,7 @@ class JwksServer:
                 self.end_headers()
                 self.wfile.write(server.document)
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  named by the library
                 pass
 
         return Handler

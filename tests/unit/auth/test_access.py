@@ -1,6 +1,9 @@
 """What each RPC needs."""
 
+from functools import partial
+
 import pytest
+
 from musterd.auth import RPC_ACCESS, Gate, authorize, authorize_component, is_public
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.principal import Principal
@@ -15,11 +18,9 @@ def caller(*scopes: str) -> Principal:
 
 
 def refusal_of(principal: Principal, method: str, component_id: str | None = None) -> MusterdError:
+    check = authorize if component_id is None else partial(authorize_component, component_id=component_id)
     with pytest.raises(MusterdError) as caught:
-        if component_id is None:
-            authorize(principal, method)
-        else:
-            authorize_component(principal, method, component_id)
+        check(principal, method)
     return caught.value
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from musterd.auth import acting_user, anonymous_principal, may_be_open, snapshot, viewer_of
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.principal import JsonValue, Principal, Viewer

@@ -7,9 +7,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
-from musterd.auth.jwks import JWKS_MAX_BYTES, JWKS_MAX_KEYS, KeysNotLoadedError, parse_jwks
-
 from tests.unit.auth.issuer import ec_key, ed_key, jwk_of, jwks_of, rsa_key
+
+from musterd.auth.jwks import JWKS_MAX_BYTES, JWKS_MAX_KEYS, KeysNotLoadedError, parse_jwks
 
 RSA_ALGORITHMS = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 

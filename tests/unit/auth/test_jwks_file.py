@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from musterd.auth import KeyPlaces, KeysNotLoadedError, TokenVerifier
-from musterd.domain.errors import Reason
-
 from tests.unit.auth.hand_clock import HandClock
 from tests.unit.auth.issuer import Signer, jwk_of, jwks_of, rsa_key
 from tests.unit.auth.verifiers import make_verifier, refusal
+
+from musterd.auth import KeyPlaces, KeysNotLoadedError, TokenVerifier
+from musterd.domain.errors import Reason
 
 OLD = Signer(key=rsa_key(0), algorithm="RS256", kid="old")
 NEW = Signer(key=rsa_key(1), algorithm="RS256", kid="new")
@@ -19,9 +19,17 @@ NEW_SET = jwks_of(jwk_of(rsa_key(1), "new"))
 CHECK_SECONDS = 5
 
 
-def put(path: Path, document: bytes, mtime_seconds: int) -> None:
+def put(path: Path, document: bytes | None, mtime_seconds: int) -> None:
+    """Write the file in place; None removes it."""
+    if document is None:
+        path.unlink()
+        return
     path.write_bytes(document)
     os.utime(path, (mtime_seconds, mtime_seconds))
+
+
+def move(old: Path, new: Path) -> None:
+    old.rename(new)
 
 
 @pytest.fixture
@@ -80,7 +88,7 @@ async def test_a_file_that_broke_leaves_the_old_keys_until_it_is_repaired(
     clock.advance(CHECK_SECONDS)
     await clock.until_asleep()
     assert (await verifier.verify(OLD.token())).user_id == "ada"
-    path.unlink()
+    put(path, None, 0)
     clock.advance(CHECK_SECONDS)
     await clock.until_asleep()
     assert (await verifier.verify(OLD.token())).user_id == "ada"
@@ -94,15 +102,18 @@ async def test_a_file_that_comes_back_unchanged_after_too_long_is_read_again(
     verifier: TokenVerifier, clock: HandClock, path: Path
 ) -> None:
     """I2."""
-    aside = path.rename(path.with_suffix(".aside"))
+    aside = path.with_suffix(".aside")
+    move(path, aside)
     for seconds in (CHECK_SECONDS, 3600):
         clock.advance(seconds)
         await clock.until_asleep()
-    assert (await refusal(verifier.verify(OLD.token(exp=clock.wall() + 60)))).reason is Reason.KEYS_UNAVAILABLE
-    aside.rename(path)
+    assert (
+        await refusal(verifier.verify(OLD.token(exp=clock.now().timestamp() + 60)))
+    ).reason is Reason.KEYS_UNAVAILABLE
+    move(aside, path)
     clock.advance(CHECK_SECONDS)
     await clock.until_asleep()
-    assert (await verifier.verify(OLD.token(exp=clock.wall() + 60))).user_id == "ada"
+    assert (await verifier.verify(OLD.token(exp=clock.now().timestamp() + 60))).user_id == "ada"
 
 
 @pytest.mark.parametrize("document", [None, b"", b"{}"])
@@ -110,10 +121,7 @@ async def test_a_server_does_not_start_on_a_file_that_holds_no_key_set(
     clock: HandClock, path: Path, document: bytes | None
 ) -> None:
     """I2."""
-    if document is None:
-        path.unlink()
-    else:
-        path.write_bytes(document)
+    put(path, document, 2)
     verifier = make_verifier(KeyPlaces(jwks_file=path), clock)
     try:
         with pytest.raises(KeysNotLoadedError) as caught:

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from musterd.auth import ClaimNames, KeyPlaces
-from musterd.domain.errors import Reason
-
 from tests.unit.auth.hand_clock import EPOCH_UNIX, HandClock
 from tests.unit.auth.issuer import ABSENT, SECRET, Signer
 from tests.unit.auth.verifiers import make_verifier, refusal
+
+from musterd.auth import ClaimNames, KeyPlaces
+from musterd.domain.errors import Reason
 
 PLACES = KeyPlaces(secret=SECRET.encode())
 SIGNER = Signer(key=SECRET, algorithm="HS256")

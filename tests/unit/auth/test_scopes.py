@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from musterd.auth import Action, Resource, allows
 
 AGENTS, TASKS, RUN, READ = Resource.AGENTS, Resource.TASKS, Action.RUN, Action.READ

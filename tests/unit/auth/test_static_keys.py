@@ -6,12 +6,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.dsa import generate_private_key as generate_dsa_key
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from musterd.auth import KeyPlaces, RefreshPolicy, build_key_ring
-from musterd.domain.errors import Reason
-
 from tests.unit.auth.hand_clock import HandClock
 from tests.unit.auth.issuer import GOOD_CLAIMS, SECRET, Signer, ec_key, forge, hmac_sha256, pem_of, rsa_key
 from tests.unit.auth.verifiers import make_verifier, refusal
+
+from musterd.auth import KeyPlaces, RefreshPolicy, build_key_ring
+from musterd.domain.errors import Reason
 
 
 @pytest.mark.parametrize("kid", [None, "whatever"])

@@ -4,9 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from musterd.auth import KeyPlaces, TokenRules, TokenVerifier, bearer_token
-from musterd.domain.errors import MusterdError, Reason
-
 from tests.unit.auth.hand_clock import EPOCH_UNIX, HandClock
 from tests.unit.auth.issuer import (
     ABSENT,
@@ -24,6 +21,9 @@ from tests.unit.auth.issuer import (
     unsigned,
 )
 from tests.unit.auth.verifiers import make_verifier, refusal
+
+from musterd.auth import KeyPlaces, TokenRules, TokenVerifier, bearer_token
+from musterd.domain.errors import MusterdError, Reason
 
 RSA = Signer(key=rsa_key(), algorithm="RS256", kid="rsa")
 GOOD_HEADER = {"alg": "RS256", "kid": "rsa"}

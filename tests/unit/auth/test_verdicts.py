@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from musterd.auth import KeyPlaces
-from musterd.domain.errors import Reason
-
 from tests.unit.auth.hand_clock import EPOCH_UNIX, HandClock
 from tests.unit.auth.issuer import SECRET, Signer, jwk_of, jwks_of, rsa_key
 from tests.unit.auth.jwks_server import JwksServer
 from tests.unit.auth.verifiers import make_verifier, refusal
+
+from musterd.auth import KeyPlaces
+from musterd.domain.errors import Reason
 
 PLACES = KeyPlaces(secret=SECRET.encode())
 SIGNER = Signer(key=SECRET, algorithm="HS256")

@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # pyright: ignore[reportMissingTypeStubs]
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_status import rpc_status
 
 from musterd_client.v1 import agent_service_pb2_grpc, server_service_pb2_grpc, task_service_pb2_grpc
@@ -50,22 +50,26 @@ Item = Message | Refusal | Hang
 class ScriptedServer:
     """Answers the n-th call of a method by the n-th script given for it; a call without a script is UNIMPLEMENTED.
 
-    `dropped` is set once a client has dropped a call that hangs.
+    Listens on the unix socket; with credentials, on a port of 127.0.0.1 with TLS.
+    `hanging` is set once a call hangs, and `dropped` once a client has dropped it.
     """
 
-    def __init__(self, socket: Path) -> None:
-        self.target = f"unix:{socket}"
+    def __init__(self, socket: Path | None = None, credentials: grpc.ServerCredentials | None = None) -> None:
         self.asked: list[Asked] = []
+        self.hanging = asyncio.Event()
         self.dropped = asyncio.Event()
-        self.health = health.aio.HealthServicer()
         self._scripts: defaultdict[str, list[tuple[Item, ...]]] = defaultdict(list)
         self._server = grpc.aio.server()
         servicer = _Servicer(self)
         agent_service_pb2_grpc.add_AgentServiceServicer_to_server(servicer, self._server)
         task_service_pb2_grpc.add_TaskServiceServicer_to_server(servicer, self._server)
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(servicer, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
-        self._server.add_insecure_port(self.target)
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
+        if credentials is not None:
+            self.target = f"127.0.0.1:{self._server.add_secure_port('127.0.0.1:0', credentials)}"
+        else:
+            self.target = f"unix:{socket}"
+            self._server.add_insecure_port(self.target)
 
     async def __aenter__(self) -> Self:
         await self._server.start()
@@ -100,6 +104,7 @@ class ScriptedServer:
                 case Refusal():
                     await _refuse(item, context)
                 case Hang():
+                    self.hanging.set()
                     try:
                         await asyncio.Event().wait()
                     finally:
@@ -127,6 +132,7 @@ class _Servicer(
     agent_service_pb2_grpc.AgentServiceServicer,
     task_service_pb2_grpc.TaskServiceServicer,
     server_service_pb2_grpc.ServerServiceServicer,
+    health_pb2_grpc.HealthServicer,
 ):
     def __init__(self, script: ScriptedServer) -> None:
         self._script = script
@@ -157,6 +163,9 @@ class _Servicer(
 
     async def GetServerInfo(self, request: Message, context: Any) -> Message:  # noqa: N802
         return await self._script.answer("GetServerInfo", request, context)
+
+    async def Check(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("Check", request, context)
 
     async def RunAgent(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
         async for message in self._script.play("RunAgent", request, context):

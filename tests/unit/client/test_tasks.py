@@ -137,10 +137,12 @@ async def test_answering_returns_the_task_after_it(server: ScriptedServer, clien
 
 
 async def test_health_is_what_the_server_says(server: ScriptedServer, client: MusterdClient) -> None:
-    await server.health.set("", HealthCheckResponse.SERVING)
-    await server.health.set("musterd.v1.AgentService", HealthCheckResponse.NOT_SERVING)
+    server.will("Check", HealthCheckResponse(status=HealthCheckResponse.SERVING))
+    server.will("Check", HealthCheckResponse(status=HealthCheckResponse.NOT_SERVING))
+    server.will("Check", Refusal(code=grpc.StatusCode.NOT_FOUND))
 
     assert await client.health() is HealthStatus.SERVING
     assert await client.health("musterd.v1.AgentService") is HealthStatus.NOT_SERVING
     with pytest.raises(NotFoundError):
         await client.health("no.such.Service")
+    assert [request.service for request in server.requests("Check")][1] == "musterd.v1.AgentService"

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 from tests.unit.client.conftest import QUICK
 from tests.unit.client.messages import a_task, completed, run_message, text, watch_message
 from tests.unit.client.scripted import Refusal, ScriptedServer
@@ -99,9 +100,13 @@ async def test_another_refusal_of_a_token_asks_for_no_new_one(server: ScriptedSe
 async def test_health_gets_no_token_and_metadata_goes_with_every_call(server: ScriptedServer) -> None:
     server.will("GetServerInfo", GetServerInfoResponse())
 
-    async with MusterdClient(server.target, metadata={"X-Trace": "7"}) as client:
+    server.will("Check", HealthCheckResponse(status=HealthCheckResponse.SERVING))
+
+    async with MusterdClient(server.target, token="t", metadata={"X-Trace": "7"}) as client:
         await client.server_info()
-    assert (server.asked[0].metadata["x-trace"], server.tokens()) == ("7", [""])
+        await client.health()
+    assert [asked.metadata["x-trace"] for asked in server.asked] == ["7", "7"]
+    assert server.tokens() == ["Bearer t", ""]
 
 
 async def test_many_who_need_a_token_ask_for_it_once(issuer: Issuer) -> None:

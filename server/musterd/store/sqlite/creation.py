@@ -2,7 +2,7 @@
 
 from musterd.domain.errors import task_not_found
 from musterd.domain.ports import Created, NewTask
-from musterd.domain.task import TaskState
+from musterd.domain.task import Task, TaskState
 from musterd.store.encoding import LABELS
 from musterd.store.sqlite.live import LiveTask, LiveTree
 from musterd.store.sqlite.requests import Outcome, find_outcome, save_outcome
@@ -32,7 +32,7 @@ def create_task(transaction: Transaction, new: NewTask) -> Created:
     save_spec(transaction.connection, task.number, new.spec)
     save_outcome(transaction, new.request, Outcome(task_id=new.task_id))
     transaction.append(task, new.payloads)
-    return Created(task=transaction.read_task(new.task_id), is_new=True)
+    return Created(task=_to_task(transaction, new, task), is_new=True)
 
 
 def _find_parent(transaction: Transaction, new: NewTask) -> LiveTask:
@@ -89,4 +89,26 @@ def _insert_task(transaction: Transaction, new: NewTask, tree: LiveTree) -> Live
             attempt=attempt,
             owner=new.owner,
         )
+    )
+
+
+def _to_task(transaction: Transaction, new: NewTask, task: LiveTask) -> Task:
+    spec, now = new.spec, transaction.now
+    return Task(
+        task_id=new.task_id,
+        root_task_id=new.root_task_id,
+        parent_task_id=new.parent_task_id,
+        component=spec.component,
+        state=task.state,
+        tenant_id=spec.identity.tenant_id,
+        user_id=spec.identity.user_id,
+        session_id=spec.session_id,
+        priority=new.priority,
+        attempt=task.attempt,
+        create_time=now,
+        start_time=now if task.owner is not None else None,
+        update_time=now,
+        last_sequence=task.tree.last_sequence,
+        request_id=new.request.request_id if new.request is not None else "",
+        labels=dict(new.labels),
     )

@@ -12,7 +12,6 @@ FILE_MODE = 0o600
 
 BUSY_TIMEOUT_SECONDS = 5.0
 CACHE_KIBIBYTES = 16 * 1024
-CHECKPOINT_PAGES = 4000
 WAL_KEPT_BYTES = 64 * 1024 * 1024
 CACHED_STATEMENTS = 512
 
@@ -81,7 +80,6 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         "synchronous = FULL",
         "fullfsync = ON",
         "checkpoint_fullfsync = ON",
-        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
         f"journal_size_limit = {WAL_KEPT_BYTES}",
     ):
         connection.execute(f"PRAGMA {pragma}")

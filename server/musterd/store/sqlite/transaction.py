@@ -6,7 +6,7 @@ from datetime import datetime
 
 from musterd.domain.event import Event, Payload
 from musterd.domain.task import ComponentKind, ComponentRef, Output, Task, TaskError, TaskState, Usage
-from musterd.store.encoding import ERROR, EVENT_FORMAT, OUTPUT, USAGE, encode_payload, to_micros
+from musterd.store.encoding import ERROR, EVENT_FORMAT, OUTPUT, PAYLOAD_ENCODERS, USAGE, to_micros
 from musterd.store.sqlite import rows
 from musterd.store.sqlite.batches import BatchStatement
 from musterd.store.sqlite.live import LiveCache, LiveTask, LiveTree
@@ -93,11 +93,13 @@ class Transaction:
         root_task_id, task_id, component, now = tree.root_task_id, task.task_id, task.component, self.now
         tree_number, task_number, now_micros = tree.number, task.number, self.now_micros
         sequence = tree.last_sequence
+        parameters = self._event_parameters
         events: list[Event] = []
         for payload in payloads:
             sequence += 1
+            kind, encode = PAYLOAD_ENCODERS[type(payload)]
+            parameters += (tree_number, sequence, task_number, now_micros, kind, encode(payload))
             events.append(Event(root_task_id, task_id, sequence, now, component, payload))
-            self._event_parameters += (tree_number, sequence, task_number, now_micros, *encode_payload(payload))
         tree.last_sequence = sequence
         self._moved[tree] = None
         self.events += events
