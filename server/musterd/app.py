@@ -1,7 +1,6 @@
 """The composition root: an app is what users register, a service is that app running on one server."""
 
 import asyncio
-import gc
 import os
 import socket
 from collections.abc import Sequence
@@ -32,9 +31,6 @@ from musterd.version import VERSION
 
 STOP_GRACE_SECONDS = 1.0
 
-GC_FIRST_THRESHOLD = 50_000
-"""With thousands of live runs the default of 700 makes the collector the server's main work."""
-
 
 class Musterd:
     """An app: the agents that clients may run, prototypes and factories side by side.
@@ -50,7 +46,8 @@ class Musterd:
 class Service:
     """An app that runs on one server: makes every part, starts them in order, stops them in the reverse.
 
-    With `store` or `clock` a test brings its own in place of what the settings name.
+    Made and used in one running event loop. With `store` or `clock` a test brings its own in place of what the settings
+    name.
     """
 
     def __init__(
@@ -99,6 +96,7 @@ class Service:
                 )
             ],
             max_message_bytes=settings.server.max_message_bytes,
+            max_token_bytes=settings.auth.max_token_bytes,
             with_reflection=settings.server.reflection != "off",
         )
 
@@ -134,8 +132,6 @@ class Service:
             await self._server.start(self._binding())
             self._supervisor.start()
             undo.pop_all()
-        gc.set_threshold(GC_FIRST_THRESHOLD)
-        gc.freeze()
 
     def _binding(self) -> Binding:
         server = self._settings.server

@@ -68,9 +68,10 @@ class TokenVerifier:
         await self._keys.close()
 
     def cached(self, token: str) -> Principal | None:
-        """Return whose token it is when that was found out before and still holds. Costs about a microsecond."""
-        if self._keys.revision != self._revision:
-            self._revision = self._keys.revision
+        """Return whose token it is when that was found out before and still holds. Costs about two microseconds."""
+        revision = self._keys.revision
+        if revision != self._revision:
+            self._revision = revision
             self._verdicts.keep(self._keys.holds)
         if len(token) > self._rules.max_token_bytes or not token.isascii():
             return None

@@ -16,14 +16,9 @@ def serve(
     config: Annotated[Path | None, typer.Option(help="A settings file other than ./musterd.toml.")] = None,
 ) -> None:
     """Serve an app over gRPC until SIGTERM or SIGINT."""
+    from musterd.auth import KeysNotLoadedError
     from musterd.cli.connection import CLIENT_VARIABLES
-    from musterd.cli.serving import (
-        AppNotFoundError,
-        Service,
-        configure_logging,
-        load_app,
-        serve_until_told,
-    )
+    from musterd.cli.serving import AppNotFoundError, configure_logging, load_app, serve_until_told
     from musterd.domain.errors import MusterdError
     from musterd.settings import SettingsError, load_settings
 
@@ -34,8 +29,8 @@ def serve(
     try:
         settings = load_settings(flags, config_file=config, other_variables=CLIENT_VARIABLES).settings
         configure_logging(settings.log.level, settings.log.format)
-        asyncio.run(serve_until_told(Service(load_app(target), settings)))
-    except (SettingsError, AppNotFoundError, MusterdError, OSError) as error:
+        asyncio.run(serve_until_told(load_app(target), settings))
+    except (SettingsError, AppNotFoundError, KeysNotLoadedError, MusterdError, OSError) as error:
         message = error.message if isinstance(error, MusterdError) else str(error)
         typer.echo(f"musterd cannot start: {message}", err=True)
         raise typer.Exit(1) from error

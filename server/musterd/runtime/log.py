@@ -11,6 +11,7 @@ from musterd.domain.event import Payload
 from musterd.domain.ports import Lost, Store, Stored, TaskWrite
 from musterd.domain.step import StepRecord
 from musterd.domain.task import Output, TaskError, TaskState, Usage
+from musterd.runtime.failures import traceback_of
 from musterd.runtime.limits import Limits
 
 logger = structlog.get_logger(__name__)
@@ -212,10 +213,10 @@ class LogWriter:
                 return list(await self._store.write(writes))
             except MusterdError as error:
                 if self._is_closing:
-                    logger.exception("writes_dropped", writes=len(writes))
+                    logger.error("writes_dropped", writes=len(writes), error=str(error))  # noqa: TRY400 - it says all
                     return [Lost()] * len(writes)
                 logger.warning("store_unavailable", error=str(error), writes=len(writes))
                 await self._clock.sleep(error.retry_after_seconds or self._limits.store_retry_delay_seconds)
-            except Exception:
-                logger.exception("writes_lost", writes=len(writes))
+            except Exception as error:  # noqa: BLE001 - the writer serves all runs: one batch must not end it
+                logger.error("writes_lost", writes=len(writes), exception=traceback_of(error))  # noqa: TRY400 - it has it
                 return [Lost()] * len(writes)

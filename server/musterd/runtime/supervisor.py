@@ -18,7 +18,7 @@ from musterd.domain.task import Task, TaskSpec, TaskState
 from musterd.runtime.attempt import Ending, canceled, failed, run_agent
 from musterd.runtime.building import Builder, Ready
 from musterd.runtime.control import RunControl
-from musterd.runtime.failures import unforeseen
+from musterd.runtime.failures import traceback_of, unforeseen
 from musterd.runtime.limits import Limits
 from musterd.runtime.log import AttemptLost, LogWriter, RunLog
 from musterd.runtime.recorder import StepRecorder, cut_off_tool
@@ -207,8 +207,8 @@ class Supervisor:
             await self._end(log, failed(error, recorder, TaskState.REJECTED if is_first else TaskState.FAILED))
         except AttemptLost:
             logger.info("attempt_lost", task=task.task_id, attempt=task.attempt)
-        except Exception:
-            logger.exception("resume_failed", task=task.task_id)
+        except Exception as error:  # noqa: BLE001 - the claim of one task must not end the others
+            logger.error("resume_failed", task=task.task_id, exception=traceback_of(error))  # noqa: TRY400 - it has it
 
     async def _park_if_too_old(self, task: Task, spec: TaskSpec) -> bool:
         expired_at = spec.identity.captured_at + timedelta(seconds=self._limits.snapshot_max_age_seconds)

@@ -153,14 +153,13 @@ def _delta_of_start(step: int, index: int, part: ModelResponsePart) -> DeltaEven
         case ThinkingPart(content=text):
             return ThinkingDelta(step=step, part_index=index, text=text) if text else None
         case ToolCallPart():
-            args = part.args_as_json_str() if part.args else None
-            return _arguments_delta(step, index, part.tool_call_id, part.tool_name, args)
+            return _arguments_delta(step, index, part.tool_call_id, part.tool_name, part.args)
         case _:
             return None
 
 
 def _arguments_delta(
-    step: int, index: int, tool_call_id: str | None, tool_name: str | None, args: str | dict[str, Any] | None
+    step: int, index: int, tool_call_id: str | None, tool_name: str | None, args: object
 ) -> ToolCallArgumentsDelta:
     return ToolCallArgumentsDelta(
         step=step,

@@ -48,7 +48,7 @@ class ServerSettings(Section):
         default="token", description="Who may ask for the contract over gRPC reflection: with a token, all, nobody."
     )
     heartbeat_seconds: float = Field(
-        default=15, ge=1, le=3600, description="Longest silence of a stream before it carries a heartbeat."
+        default=15, ge=1, le=30, description="Longest silence of a stream before it carries a heartbeat."
     )
     shutdown_grace_seconds: float = Field(
         default=20, ge=0, le=3600, description="Time for running calls and tasks to come to rest when the server stops."

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from musterd.auth import Action, Resource, acting_user, allows, snapshot, viewer_of
 from musterd.domain.clock import Clock
+from musterd.domain.errors import MusterdError
 from musterd.domain.ports import CancelOrder
 from musterd.domain.task import ComponentKind, ComponentRef
 from musterd.runtime.registry import ComponentInfo, Registry
@@ -60,15 +61,18 @@ class AgentServicer:
         current_call().check_component(ref.id)
         cancels = decode.enum_number("on_disconnect", request.on_disconnect, ON_DISCONNECT)
         started = await self.runs.start(self._run_request(request, ref, call))
-        is_followed = False
+        is_dropped = True
         try:
             batches = None if request.background else self._batches(started, call)
             async for response in encode_stream(started.created.task, batches, _run_response):
                 yield response
-            is_followed = True
+            is_dropped = False
+        except MusterdError:
+            is_dropped = False
+            raise
         finally:
             self.streams.close(started.follower)
-            if not is_followed and cancels == run_pb2.ON_DISCONNECT_CANCEL:
+            if is_dropped and cancels == run_pb2.ON_DISCONNECT_CANCEL:
                 await self._cancel_dropped(started, call)
 
     def _batches(self, started: Started, call: Call) -> Batches:

@@ -23,6 +23,9 @@ REFLECTION_METHOD = "ServerReflectionInfo"
 MAX_UNREQUESTED_SECONDS = 600
 """How long a call may wait in grpc's core before our code takes it: core's 30 s loses calls under a burst."""
 
+OTHER_METADATA_BYTES = 16 * 1024
+"""Room for the caller's metadata beside its token. Core refuses what is larger, without a reason of ours."""
+
 KEEPALIVE_TIME_MS = 60_000
 MIN_CLIENT_PING_INTERVAL_MS = 10_000
 
@@ -49,6 +52,7 @@ class GrpcServer:
         interceptors: Sequence[grpc.aio.ServerInterceptor],
         *,
         max_message_bytes: int,
+        max_token_bytes: int,
         with_reflection: bool,
     ) -> None:
         self.tcp_port: int | None = None
@@ -60,6 +64,8 @@ class GrpcServer:
             options=[
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", -1),
+                # Twice, so that a token which is too large is refused by the verifier, in words.
+                ("grpc.max_metadata_size", 2 * max_token_bytes + OTHER_METADATA_BYTES),
                 ("grpc.server_max_unrequested_time_in_server", MAX_UNREQUESTED_SECONDS),
                 ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
                 ("grpc.http2.min_ping_interval_without_data_ms", MIN_CLIENT_PING_INTERVAL_MS),

@@ -1,0 +1,22 @@
+"""How the bench and its processes talk: a line of JSON each way, over the process's standard streams."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Answer = Callable[[dict[str, Any]], Awaitable[object]]
+
+
+def say(value: object) -> None:
+    """Send a value to the bench."""
+    print(json.dumps(value), flush=True)
+
+
+async def answer_commands(answer: Answer) -> None:
+    """Answer each command, one after the other, until the bench closes its end."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        say(await answer(json.loads(line)))

@@ -1,0 +1,49 @@
+"""The server under test: the bench's agents on a real SQLite file, with tokens checked. Says its port."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.bench.agents import Gates, bench_agents
+from tests.bench.commands import answer_commands, say
+from tests.bench.sampling import Sampler
+
+from musterd import Musterd
+from musterd.app import Service
+from musterd.testing.serving import serve_settings
+
+
+async def serve(folder: Path, key_file: Path) -> None:
+    """Serve until the bench goes away."""
+    gates = Gates()
+    settings = serve_settings(
+        folder,
+        server={"listen": "127.0.0.1:0", "unix_socket": None},
+        auth={"mode": "jwt", "public_key_files": [key_file]},
+    )
+    service = Service(Musterd(agents=bench_agents(gates)), settings)
+    sampler = Sampler()
+
+    async def answer(command: dict[str, Any]) -> object:
+        match command["do"]:
+            case "begin":
+                gates.begin.set()
+            case "end":
+                gates.end.set()
+            case "sample":
+                sampler.start()
+            case "report":
+                return sampler.stop()
+            case other:
+                raise ValueError(other)
+        return None
+
+    await service.start()
+    say(service.tcp_port)
+    await answer_commands(answer)
+    await service.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,137 @@
+"""The writer of all running tasks: what is said together is stored together, and an absent store loses nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.support.clocks import DrivenClock
+from tests.support.stored_runs import begin_task, complete, deltas
+
+from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.event import Event, TextDelta
+from musterd.domain.ports import Lost, Store, Stored, TaskWrite
+from musterd.runtime.limits import Limits
+from musterd.runtime.log import AttemptLost, LogWriter
+from musterd.store.sqlite import SqliteStore
+
+
+class Watched:
+    """A real store that counts transactions, can be away, and can be held."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.real = store
+        self.groups: list[Sequence[TaskWrite]] = []
+        self.is_away = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    async def write(self, writes: Sequence[TaskWrite]) -> Sequence[Stored | Lost]:
+        await self.gate.wait()
+        self.groups.append(writes)
+        if self.is_away:
+            raise MusterdError(reason=Reason.STORE_UNAVAILABLE, message="disk full", retry_after_seconds=3)
+        return await self.real.write(writes)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Watched]:
+    store = SqliteStore(tmp_path / "log.db")
+    await store.open(lambda _: None)
+    yield Watched(store)
+    await store.close()
+
+
+def writer_of(store: Watched, clock: DrivenClock, limits: Limits | None = None) -> LogWriter:
+    writer = LogWriter(cast("Store", store), clock, limits or Limits())
+    writer.start()
+    return writer
+
+
+async def texts(store: Watched, task_id: str) -> list[str]:
+    events: Sequence[Event] = (await store.real.read_events(task_id, 0, 1_000)).events
+    return [event.payload.text for event in events if isinstance(event.payload, TextDelta)]
+
+
+async def test_what_many_tasks_say_at_once_shares_a_transaction(store: Watched) -> None:
+    """R3."""
+    writer = writer_of(store, DrivenClock())
+    logs = []
+    for _ in range(20):
+        task = await begin_task(store.real)
+        logs.append(writer.open_log(task.task_id, task.attempt, lambda: None))
+    store.gate.clear()
+    first, *others = logs
+    first.say(*deltas(1))
+    commits = [asyncio.ensure_future(log.commit()) for log in others]
+    await asyncio.sleep(0)
+    store.gate.set()
+    await asyncio.gather(*commits)
+    assert len(store.groups) <= 2
+    await writer.close()
+
+
+async def test_nothing_is_lost_while_the_store_is_away(store: Watched) -> None:
+    """R3: the run waits, and goes on when the store is back."""
+    clock = DrivenClock()
+    writer = writer_of(store, clock)
+    task = await begin_task(store.real)
+    log = writer.open_log(task.task_id, task.attempt, lambda: None)
+    store.is_away = True
+    log.say(*deltas(2))
+    commit = asyncio.ensure_future(log.commit())
+    await clock.sleeping(seconds=3)
+    assert not commit.done()
+    store.is_away = False
+    clock.advance(3)
+    await commit
+    assert await texts(store, task.task_id) == ["0 ", "1 "]
+    await writer.close()
+
+
+async def test_an_attempt_that_lost_its_task_learns_of_it(store: Watched) -> None:
+    """R11: its write has no effect."""
+    writer = writer_of(store, DrivenClock())
+    task = await begin_task(store.real)
+    lost: list[str] = []
+    log = writer.open_log(task.task_id, task.attempt, lambda: lost.append(task.task_id))
+    await complete(store.real, task)
+    log.say(*deltas(1))
+    with pytest.raises(AttemptLost):
+        await log.commit()
+    with pytest.raises(AttemptLost):
+        await log.commit()
+    assert lost == [task.task_id]
+    assert await texts(store, task.task_id) == []
+    await writer.close()
+
+
+async def test_deltas_are_gathered_up_to_the_limit(store: Watched) -> None:
+    """R3: one fewer waits for the window, the limit itself is written at once."""
+    writer = writer_of(store, DrivenClock(), Limits(flush_max_events=5, flush_window_seconds=3_600))
+    task = await begin_task(store.real)
+    log = writer.open_log(task.task_id, task.attempt, lambda: None)
+    log.delta(deltas(1)[0])
+    await log.commit()
+    for delta in deltas(4):
+        log.delta(delta)
+    assert log.backlog == 4
+    log.delta(deltas(1)[0])
+    await log.commit()
+    assert [len(group[0].payloads) for group in store.groups] == [1, 5]
+    await writer.close()
+
+
+async def test_what_is_buffered_is_stored_before_the_writer_closes(store: Watched) -> None:
+    """R3."""
+    writer = writer_of(store, DrivenClock(), Limits(flush_window_seconds=3_600))
+    task = await begin_task(store.real)
+    log = writer.open_log(task.task_id, task.attempt, lambda: None)
+    for delta in deltas(3):
+        log.delta(delta)
+    await writer.close()
+    assert await texts(store, task.task_id) == ["0 ", "1 ", "2 "]

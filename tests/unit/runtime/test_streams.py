@@ -1,0 +1,129 @@
+"""What one reader of a log gets: everything once and in order, or a clear end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.support.clocks import DrivenClock
+from tests.support.stored_runs import begin_task, complete, deltas, tell
+
+from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.event import Event
+from musterd.domain.principal import Viewer
+from musterd.runtime.hub import Hub
+from musterd.runtime.limits import Limits
+from musterd.runtime.streams import Pulse, Streams, StreamScope
+from musterd.runtime.supervisor import shutting_down
+from musterd.store.sqlite import SqliteStore
+
+LAG = 20
+
+
+class Feed:
+    """A real store with its hub, and streams of it."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        limits = Limits(reader_max_lag_events=LAG, event_page_size=7)
+        self.store = store
+        self.clock = DrivenClock()
+        self.hub = Hub(store, limits)
+        self.streams = Streams(hub=self.hub, clock=self.clock, limits=limits, heartbeat_seconds=0)
+
+
+@pytest.fixture
+async def feed(tmp_path: Path) -> AsyncIterator[Feed]:
+    store = SqliteStore(tmp_path / "feed.db")
+    feed = Feed(store)
+    await store.open(feed.hub.publish)
+    yield feed
+    await store.close()
+
+
+async def read(batches: AsyncIterator[object]) -> list[int]:
+    sequences: list[int] = []
+    async for batch in batches:
+        if not isinstance(batch, Pulse):
+            assert isinstance(batch, (list, tuple))
+            sequences += [event.sequence for event in batch if isinstance(event, Event)]
+    return sequences
+
+
+async def test_a_reader_that_comes_late_gets_pages_then_what_comes(feed: Feed) -> None:
+    """R3: without gap or duplicate where the two meet."""
+    task = await begin_task(feed.store)
+    await tell(feed.store, task, deltas(15))
+    follower = feed.hub.follow(task.root_task_id, 0)
+    await tell(feed.store, task, deltas(3))
+    reading = asyncio.create_task(
+        read(feed.streams.open(follower, StreamScope(task, (), until_tree=False), None).replayed())
+    )
+    await tell(feed.store, task, deltas(2))
+    await complete(feed.store, task)
+    assert await reading == list(range(1, 23))
+
+
+async def test_a_quiet_stream_pulses_with_its_last_sequence(feed: Feed) -> None:
+    """R3."""
+    task = await begin_task(feed.store)
+    follower = feed.hub.follow(task.root_task_id, 0)
+    batches = feed.streams.open(follower, StreamScope(task, (), until_tree=False), None).replayed()
+    first = await anext(batches)
+    assert not isinstance(first, Pulse)
+    assert await anext(batches) == Pulse(1)
+
+
+async def test_a_reader_may_lag_as_far_as_the_limit_and_no_further(feed: Feed) -> None:
+    """R3: it is closed with its last sequence, and nothing is dropped silently."""
+    task = await begin_task(feed.store)
+    follower = feed.hub.follow(task.root_task_id, 0)
+    assert [event.sequence for event in await follower.catch_up(100)] == [1]
+    await tell(feed.store, task, deltas(LAG))
+    assert [event.sequence for event in await follower.take(100)] == list(range(2, LAG + 2))
+    await tell(feed.store, task, deltas(LAG + 1))
+    with pytest.raises(MusterdError) as closed:
+        await follower.take(100)
+    assert closed.value.reason is Reason.SLOW_READER
+    assert closed.value.metadata["last_sequence"] == str(LAG + 1)
+    again = feed.hub.follow(task.root_task_id, LAG + 1)
+    assert (await again.catch_up(100))[0].sequence == LAG + 2
+
+
+async def test_a_stream_ends_with_its_token(feed: Feed) -> None:
+    """I7."""
+    task = await begin_task(feed.store)
+    follower = feed.hub.follow(task.root_task_id, 0)
+    expires_at = feed.clock.now() + timedelta(seconds=60)
+    batches = feed.streams.open(follower, StreamScope(task, (), until_tree=False), expires_at).replayed()
+    await anext(batches)
+    assert isinstance(await anext(batches), Pulse)
+    feed.clock.advance(60)
+    with pytest.raises(MusterdError) as ended:
+        await read(batches)
+    assert ended.value.reason is Reason.TOKEN_EXPIRED
+    assert ended.value.metadata["last_sequence"] == "1"
+
+
+async def test_a_server_that_goes_down_sends_its_readers_off(feed: Feed) -> None:
+    """R3: those that follow now, and those that come later."""
+    task = await begin_task(feed.store)
+    followers = [feed.hub.follow(task.root_task_id, 0)]
+    feed.hub.close(shutting_down)
+    followers.append(feed.hub.follow(task.root_task_id, 0))
+    for follower in followers:
+        with pytest.raises(MusterdError) as ended:
+            await follower.take(10)
+        assert ended.value.reason is Reason.SHUTTING_DOWN
+        feed.hub.leave(follower)
+    assert feed.hub.follower_count == 0
+
+
+async def test_a_watch_of_a_task_that_has_ended_does_not_wait(feed: Feed) -> None:
+    """R3: also from beyond its end."""
+    task = await begin_task(feed.store)
+    await complete(feed.store, task)
+    follower = feed.hub.follow(task.root_task_id, 2)
+    row = await feed.store.get_task(Viewer(tenant_id="acme", user_id="ada"), task.task_id)
+    scope = StreamScope(row, (), until_tree=False)
+    assert await read(feed.streams.open(follower, scope, None).replayed()) == []
