@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from tests.bench.commands import answer_commands, say
+from tests.bench.commands import answer_commands, say, tune_collector
 
 ECHO = "/bench.Echo/Echo"
 HOLD = "/bench.Echo/Hold"
@@ -34,6 +34,7 @@ async def main() -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
+    tune_collector()
     say(port)
     await answer_commands(_nothing)
     await server.stop(None)

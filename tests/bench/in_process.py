@@ -1,10 +1,6 @@
-"""What the server is compared with: the same agents, run by pydantic-ai alone in a process of its own.
-
-It imports what the server imports and has its garbage collector's settings, so that neither makes a difference.
-"""
+"""What the server is compared with: the same agents, run by pydantic-ai alone in a process of its own."""
 
 import asyncio
-import gc
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -12,9 +8,7 @@ from typing import Any
 from pydantic_ai import Agent
 from pydantic_ai.messages import PartDeltaEvent, PartStartEvent
 from tests.bench.agents import Gates, bench_agents
-from tests.bench.commands import answer_commands, say
-
-from musterd.app import GC_FIRST_THRESHOLD
+from tests.bench.commands import answer_commands, say, tune_collector
 
 PROMPT = "hi"
 SETTLE_SECONDS = 1.0
@@ -89,8 +83,7 @@ async def _repeat(call: Callable[[], Awaitable[float]], runs: int, at_once: int)
 async def main() -> None:
     """Run agents until the bench goes away."""
     baseline = Baseline()
-    gc.set_threshold(GC_FIRST_THRESHOLD)
-    gc.freeze()
+    tune_collector()
     say("ready")
     await answer_commands(baseline.answer)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.agents import Gates, bench_agents
-from tests.bench.commands import answer_commands, say
+from tests.bench.commands import answer_commands, say, tune_collector
 from tests.bench.sampling import Sampler
 
 from musterd import Musterd
@@ -40,6 +40,7 @@ async def serve(folder: Path, key_file: Path) -> None:
         return None
 
     await service.start()
+    tune_collector()
     say(service.tcp_port)
     await answer_commands(answer)
     await service.stop()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from inspect import CO_COROUTINE
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, Self
 
 from tests.support.processes import BIN, Process, finish
 
@@ -90,15 +90,15 @@ class Reader:
         for name in ("buf.yaml", "examples", "protos"):
             (folder / name).symlink_to(ROOT / name)
 
-    async def __aenter__(self) -> "Reader":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._cleanup.aclose()
-        if self._server is not None:
-            self._server.terminate()
-            ended = await self._server.finished()
-            assert ended.code == 0, ended.stderr
+        async with self._cleanup:
+            if self._server is not None:
+                self._server.terminate()
+                ended = await self._server.finished()
+                assert ended.code == 0, ended.stderr
 
     async def read(self, block: Block) -> None:
         """Run a block, save it, or compare it with what the one before printed."""
@@ -150,8 +150,8 @@ class Reader:
     async def _serve(self, arguments: Sequence[str]) -> None:
         variables = self._variables() | {"MUSTERD_SERVER__LISTEN": "127.0.0.1:0", "MUSTERD_LOG__FORMAT": "json"}
         assert self._server is None, "a page serves once"
-        self._server = Process("musterd", *arguments, folder=self._folder, variables=variables)
-        await self._server.__aenter__()
+        process = Process("musterd", *arguments, folder=self._folder, variables=variables)
+        self._server = await self._cleanup.enter_async_context(process)
         self._target = (await self._server.logged("serving"))["tcp"]
 
     async def _connect(self) -> MusterdClient:

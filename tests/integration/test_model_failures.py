@@ -64,9 +64,7 @@ async def test_the_state_is_retrying_while_it_waits_and_working_after() -> None:
         async with serve(app, clock=clock, runtime=AT_ONCE | {"model_retry_max_delay_seconds": 20}) as client:
             async with client.run_agent("patient", "hi") as run:
                 await clock.sleeping(seconds=7)
-                events = []
                 async for event in run:
-                    events.append(event)
                     if isinstance(event, RetryScheduled):
                         assert (await client.tasks.status(run.task.task_id)).state is TaskState.RETRYING
                         clock.advance(7)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
@@ -136,9 +136,14 @@ def comparable_messages(messages: Sequence[ModelMessage]) -> list[Any]:
     """Return messages without what differs between any two runs: times and generated ids."""
 
     def strip(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: strip(each) for key, each in value.items() if key not in VOLATILE}
-        return [strip(each) for each in value] if isinstance(value, list) else value
+        match value:
+            case dict():
+                fields = cast("dict[str, Any]", value)
+                return {key: strip(each) for key, each in fields.items() if key not in VOLATILE}
+            case list():
+                return [strip(each) for each in cast("list[Any]", value)]
+            case _:
+                return value
 
     return strip(ModelMessagesTypeAdapter.dump_python(list(messages), mode="json"))
 

@@ -108,9 +108,7 @@ class Wire:
 
     async def send(self, path: str, data: bytes, *, token: str | None = None, metadata: Metadata = ()) -> Answer:
         """Call any RPC by its path with one message, and return how it was answered."""
-        sent = (*metadata, ("authorization", f"Bearer {token}")) if token is not None else tuple(metadata)
-        # On the wire a unary call is a stream of one message: this serves for all RPCs.
-        call: Any = cast("Any", self._channel).stream_stream(path)(iter((data,)), metadata=sent, timeout=GUARD_SECONDS)
+        call = self._begin(path, data, token, metadata)
         responses: list[bytes] = []
         try:
             while (response := await call.read()) is not grpc.aio.EOF:
@@ -118,6 +116,20 @@ class Wire:
         except grpc.aio.AioRpcError as error:
             return _answer_of(error, responses)
         return Answer(code=grpc.StatusCode.OK, text="", responses=responses)
+
+    async def first(self, path: str, data: bytes, *, token: str | None = None) -> bytes:
+        """Call any RPC by its path, and let go of it after the first response, which there must be."""
+        call = self._begin(path, data, token, ())
+        response = await call.read()
+        assert response is not grpc.aio.EOF
+        call.cancel()
+        return response
+
+    def _begin(self, path: str, data: bytes, token: str | None, metadata: Metadata) -> Any:
+        sent = (*metadata, ("authorization", f"Bearer {token}")) if token is not None else tuple(metadata)
+        # On the wire a unary call is a stream of one message: this serves for all RPCs.
+        untyped: Any = self._channel
+        return untyped.stream_stream(path)(iter((data,)), metadata=sent, timeout=GUARD_SECONDS)
 
     async def ask(self, name: str, *, token: str | None = None, metadata: Metadata = (), **fields: Any) -> Answer:
         """Call one of musterd's RPCs by its name, and return how it was answered."""

@@ -1,14 +1,15 @@
 """How values become bytes in rows, the same in every adapter: compact JSON, and a kind for each class of event."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar, cast
+from functools import partial
+from typing import Generic, TypeVar, cast, get_args
 
 import pydantic
 from pydantic import ConfigDict, TypeAdapter
 
 from musterd.domain import event
-from musterd.domain.event import Payload
+from musterd.domain.event import DeltaEvent, Payload
 from musterd.domain.ports import CancelOrder
 from musterd.domain.task import Output, TaskError, TaskSpec, Usage
 from musterd.store.errors import UnreadableRowError
@@ -26,19 +27,29 @@ _CONFIG = ConfigDict(defer_build=True, ser_json_bytes="base64", val_json_bytes="
 
 
 class JsonCodec(Generic[T]):
-    """Turns values of one type into JSON bytes and back."""
+    """Turns values of one type into JSON bytes and back.
+
+    A `flat` type has no mappings: it is encoded faster, without regard for those that are no dict.
+    """
 
     encode: Callable[[T], bytes]
     decode: Callable[[bytes], T]
 
-    def __init__(self, value_type: type[T]) -> None:
+    def __init__(self, value_type: type[T], *, flat: bool = False) -> None:
         # pydantic takes a configuration for a union, but not for a bare dataclass.
         adapter = TypeAdapter[T](cast("type[T]", value_type | None), config=_CONFIG)
         # The domain's recursive alias of JSON values is nothing that pydantic can follow; its own is the same.
         adapter.rebuild(_types_namespace={"JsonValue": pydantic.JsonValue})
         # The methods of the adapter itself take twice as long.
-        self.encode = adapter.serializer.to_json
+        encode = adapter.serializer.to_json
+        self.encode = encode if flat else partial(encode, fallback=_to_dict, warnings=False)
         self.decode = adapter.validator.validate_json
+
+
+def _to_dict(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[str, object]", value))
+    raise TypeError(f"a value of type {type(value).__name__} cannot be stored as JSON")
 
 
 SPEC = JsonCodec(TaskSpec)
@@ -74,7 +85,9 @@ KINDS: dict[type[Payload], str] = {
 """The kind of every payload class, as stored: never change one."""
 
 
-_PAYLOAD_CODECS = {payload_type: JsonCodec(payload_type) for payload_type in KINDS}
+_PAYLOAD_CODECS = {
+    payload_type: JsonCodec(payload_type, flat=payload_type in get_args(DeltaEvent)) for payload_type in KINDS
+}
 
 PAYLOAD_ENCODERS = {
     payload_type: (KINDS[payload_type], codec.encode) for payload_type, codec in _PAYLOAD_CODECS.items()

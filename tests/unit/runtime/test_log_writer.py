@@ -13,7 +13,7 @@ from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Event, TextDelta
 from musterd.domain.ports import Lost, Store, Stored, TaskWrite
 from musterd.runtime.limits import Limits
-from musterd.runtime.log import AttemptLost, LogWriter
+from musterd.runtime.log import AttemptLost, LogWriter, RunLog
 from musterd.store.sqlite import SqliteStore
 
 
@@ -60,7 +60,7 @@ async def texts(store: Watched, task_id: str) -> list[str]:
 async def test_what_many_tasks_say_at_once_shares_a_transaction(store: Watched) -> None:
     """R3."""
     writer = writer_of(store, DrivenClock())
-    logs = []
+    logs: list[RunLog] = []
     for _ in range(20):
         task = await begin_task(store.real)
         logs.append(writer.open_log(task.task_id, task.attempt, lambda: None))

@@ -10,11 +10,10 @@ from tests.support.clocks import DrivenClock
 from tests.support.stored_runs import begin_task, complete, deltas, tell
 
 from musterd.domain.errors import MusterdError, Reason
-from musterd.domain.event import Event
 from musterd.domain.principal import Viewer
 from musterd.runtime.hub import Hub
 from musterd.runtime.limits import Limits
-from musterd.runtime.streams import Pulse, Streams, StreamScope
+from musterd.runtime.streams import Batches, Pulse, Streams, StreamScope
 from musterd.runtime.supervisor import shutting_down
 from musterd.store.sqlite import SqliteStore
 
@@ -41,12 +40,11 @@ async def feed(tmp_path: Path) -> AsyncIterator[Feed]:
     await store.close()
 
 
-async def read(batches: AsyncIterator[object]) -> list[int]:
+async def read(batches: Batches) -> list[int]:
     sequences: list[int] = []
     async for batch in batches:
         if not isinstance(batch, Pulse):
-            assert isinstance(batch, (list, tuple))
-            sequences += [event.sequence for event in batch if isinstance(event, Event)]
+            sequences += [event.sequence for event in batch]
     return sequences
 
 

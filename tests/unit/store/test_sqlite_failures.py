@@ -37,7 +37,7 @@ async def test_a_killed_process_loses_nothing_that_it_acknowledged(path: Path, s
 def test_a_full_disk_refuses_writes_until_there_is_room(start_process: StartProcess) -> None:
     """R3."""
     output, _ = start_process("fill").communicate()
-    full, again = [json.loads(line) for line in output.splitlines()]
+    full, again = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     assert full["reason"] == "STORE_UNAVAILABLE"
     assert full["retry_after_seconds"] > 0
     assert full["stored"] == full["found"] == full["last_sequence"] > 1

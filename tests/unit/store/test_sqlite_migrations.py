@@ -67,7 +67,7 @@ async def test_a_changed_migration_is_refused(path: Path) -> None:
     """R3."""
     await open_once(path)
     change(path, "UPDATE migration SET sha256 = 'other'")
-    with pytest.raises(StoreOpenError, match="0001_initial with another text .* restore a backup"):
+    with pytest.raises(StoreOpenError, match=r"0001_initial with another text .* restore a backup"):
         await open_once(path)
 
 

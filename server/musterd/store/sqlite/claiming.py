@@ -13,7 +13,7 @@ from musterd.store.sqlite.specs import load_spec, replace_identity
 from musterd.store.sqlite.transaction import Transaction
 
 # Three ranges of the index instead of "is not this owner", which would look at every task that runs.
-_FIND_CLAIMABLE = """
+FIND_CLAIMABLE = """
 SELECT task_id FROM (
     SELECT task_id, create_time FROM task
     WHERE owner IS NULL AND end_time IS NULL AND state <> 'auth_required'
@@ -30,7 +30,7 @@ _RELEASE = "UPDATE task SET owner = NULL, update_time = ? WHERE number = ?"
 
 def claim_abandoned(transaction: Transaction, owner: str, limit: int) -> Sequence[ClaimedTask]:
     """Take over what no living owner holds: this process has the file, so every other owner is dead."""
-    found = transaction.connection.execute(_FIND_CLAIMABLE, (owner, limit)).fetchall()
+    found = transaction.connection.execute(FIND_CLAIMABLE, (owner, limit)).fetchall()
     return [_claim(transaction, task_id, owner) for (task_id,) in found]
 
 
