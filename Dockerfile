@@ -5,7 +5,7 @@ WORKDIR /src
 COPY constraints.txt ./
 RUN pip download --quiet --require-hashes --only-binary :all: --requirement constraints.txt --dest /wheels \
     && pip install --quiet --no-index --find-links /wheels hatchling
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml LICENSE README.md ./
 COPY client client
 COPY server server
 RUN pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels ./client . \

@@ -12,7 +12,7 @@ PY := $(BIN)/python
 READY := $(VENV)/.ready
 APP ?= examples.quickstart:app
 
-.PHONY: help setup demo serve test bench check check-breaking format generate constraints clean
+.PHONY: help setup demo serve test bench check check-breaking format generate docs constraints clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,7 +40,7 @@ bench: $(READY) ## Measure, and write build/bench.json
 	@mkdir -p build
 	$(PY) -m tests.bench
 
-check: $(READY) ## Format, lint, types, import rules, contract, generated code
+check: $(READY) ## Format, lint, types, import rules, contract, generated code and docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
@@ -49,6 +49,7 @@ check: $(READY) ## Format, lint, types, import rules, contract, generated code
 	$(BIN)/buf format --diff --exit-code
 	@$(MAKE) --no-print-directory check-breaking
 	$(PY) scripts/generate.py --check
+	$(PY) scripts/docs.py --check
 
 check-breaking: $(READY)
 	@tag=$$(git tag --list 'v*' --sort=-version:refname | grep -E -m 1 '^v[0-9]+\.[0-9]+\.[0-9]+$$' || true); \
@@ -65,6 +66,9 @@ format: $(READY) ## Format the code and the protos, and fix what ruff can fix
 
 generate: $(READY) ## Write the generated code from the protos
 	$(PY) scripts/generate.py
+
+docs: $(READY) ## Write what the docs take from the code
+	$(PY) scripts/docs.py
 
 # What the two packages, their development and their build need, apart from themselves.
 define REQUIREMENTS

@@ -183,9 +183,13 @@ def need_of(access: Access) -> str:
 
 def states_block() -> str:
     """Returns the diagram of the guarded table, and what each state means."""
-    edges = [f"    {old.name} --> {new.name}" for old, news in TRANSITIONS.items() for new in sorted(news)]
-    ends = [f"    {state.name} --> [*]" for state in sorted(TERMINAL_STATES)]
-    diagram = "\n".join(("stateDiagram-v2", "    [*] --> SUBMITTED", "    [*] --> WORKING", *edges, *ends))
+    ends = [f"    {state.name}([{state.name}])" for state in sorted(TERMINAL_STATES)]
+    edges = [
+        f"    {old.name} --> {' & '.join(sorted(new.name for new in news))}"
+        for old, news in TRANSITIONS.items()
+        if news
+    ]
+    diagram = "\n".join(("flowchart LR", *ends, *edges))
     rows = (
         (f"`{found[1]}`", text)
         for found, text in comments("task.proto", r"TASK_STATE_(\w+) = \d+;")

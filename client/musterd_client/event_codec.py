@@ -55,7 +55,12 @@ def _task_started(message: event_pb2.RunEvent, header: Header) -> events.Event:
 
 def _task_completed(message: event_pb2.RunEvent, header: Header) -> events.Event:
     body = message.task_completed
-    return events.TaskCompleted(**header, output=output_from(body.output), usage=usage_from(body.usage))
+    return events.TaskCompleted(
+        **header,
+        output=output_from(body.output),
+        usage=usage_from(body.usage),
+        unapplied_steer_ids=tuple(body.unapplied_steer_ids),
+    )
 
 
 def _task_failed(message: event_pb2.RunEvent, header: Header) -> events.Event:

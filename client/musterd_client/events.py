@@ -50,6 +50,7 @@ class TaskCompleted(LoggedEvent):
 
     output: Output
     usage: Usage
+    unapplied_steer_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,7 +119,7 @@ class Service:
     async def start(self) -> None:
         """Open the store, take over what an earlier process left, and serve.
 
-        Raises MusterdError or OSError with what to change; then nothing is left open.
+        Raises StoreOpenError, KeysNotLoadedError or OSError with what to change; then nothing is left open.
         """
         async with AsyncExitStack() as undo:
             await self._store.open(self._hub.publish)
@@ -150,7 +150,7 @@ class Service:
 
         `hurry` ends the grace when it is set.
         """
-        await self._server.announce_shutdown()
+        self._server.announce_shutdown()
         self._supervisor.drain()
         self._hub.close(shutting_down)
         await self._supervisor.close(self._settings.server.shutdown_grace_seconds, hurry or asyncio.Event())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
@@ -10,56 +11,83 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 DELTAS = 100
 PACE_SECONDS = 0.02
 LIVE_PACE_SECONDS = 0.05
-PLAIN_ANSWER = "A short answer."
+ALL_LIVE_SECONDS = 60.0
+ANSWER = "A short answer."
 
 Messages = list[ModelMessage]
 
 
-class Gates:
-    """When models that wait go on, and when they end."""
+async def burst(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
+    """Stream as fast as can be."""
+    for number in range(DELTAS):
+        yield f"tok{number} "
+
+
+async def paced(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
+    """Stream at the pace of a quick model."""
+    for number in range(DELTAS):
+        yield f"tok{number} "
+        await asyncio.sleep(PACE_SECONDS)
+
+
+async def plain(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
+    """Stream one short answer."""
+    yield ANSWER
+
+
+async def plain_whole(_messages: Messages, _info: AgentInfo) -> ModelResponse:
+    """Give one short answer."""
+    return ModelResponse(parts=[TextPart(ANSWER)])
+
+
+class Gated:
+    """Models that wait until they are told to go on."""
 
     def __init__(self) -> None:
-        self.begin = asyncio.Event()
-        self.end = asyncio.Event()
+        self._waiting = asyncio.Semaphore(0)
+        self._begun = asyncio.Event()
+        self._ended = asyncio.Event()
 
+    async def begin(self, runs: int) -> None:
+        """Let the live models stream, once so many of them wait for it: fewer if calls got lost."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ALL_LIVE_SECONDS):
+                for _ in range(runs):
+                    await self._waiting.acquire()
+        self._begun.set()
 
-def bench_agents(gates: Gates) -> Sequence[Agent[object]]:
-    """Return the agents, each named after its model's function."""
+    def end(self) -> None:
+        """Let all models come to their end."""
+        self._ended.set()
 
-    async def burst(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
-        for number in range(DELTAS):
-            yield f"tok{number} "
-
-    async def paced(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
-        for number in range(DELTAS):
-            yield f"tok{number} "
-            await asyncio.sleep(PACE_SECONDS)
-
-    async def live(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
+    async def live(self, _messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
+        """Stream from `begin` to `end`."""
         yield "tok "
-        await gates.begin.wait()
+        self._waiting.release()
+        await self._begun.wait()
         number = 0
-        while not gates.end.is_set():
+        while not self._ended.is_set():
             yield f"tok{number} "
             number += 1
             await asyncio.sleep(LIVE_PACE_SECONDS)
 
-    async def plain(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
-        yield PLAIN_ANSWER
+    async def held(self, _messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
+        """Stream one delta and wait."""
+        yield ANSWER
+        await self._ended.wait()
 
-    async def plain_whole(_messages: Messages, _info: AgentInfo) -> ModelResponse:
-        return ModelResponse(parts=[TextPart(PLAIN_ANSWER)])
+    async def held_whole(self, _messages: Messages, _info: AgentInfo) -> ModelResponse:
+        """Wait, and give an answer."""
+        await self._ended.wait()
+        return ModelResponse(parts=[TextPart(ANSWER)])
 
-    async def held(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
-        yield PLAIN_ANSWER
-        await gates.end.wait()
 
-    async def held_whole(_messages: Messages, _info: AgentInfo) -> ModelResponse:
-        await gates.end.wait()
-        return ModelResponse(parts=[TextPart(PLAIN_ANSWER)])
-
+def bench_agents(gated: Gated) -> Sequence[Agent[object]]:
+    """Return the agents, named after their models."""
     return (
-        *(Agent(FunctionModel(stream_function=each), name=each.__name__) for each in (burst, paced, live)),
+        Agent(FunctionModel(stream_function=burst), name="burst"),
+        Agent(FunctionModel(stream_function=paced), name="paced"),
         Agent(FunctionModel(plain_whole, stream_function=plain), name="plain"),
-        Agent(FunctionModel(held_whole, stream_function=held), name="held"),
+        Agent(FunctionModel(stream_function=gated.live), name="live"),
+        Agent(FunctionModel(gated.held_whole, stream_function=gated.held), name="held"),
     )

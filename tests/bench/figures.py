@@ -49,4 +49,5 @@ def write_json(figures: Sequence[Figure], path: Path) -> None:
 def show(figure: Figure) -> str:
     """Return a figure as a line of the terminal."""
     verdict = {True: "ok", False: "MISSED", None: ""}[figure.ok]
-    return f"{figure.name:<72} {figure.value:>9.4g} {figure.unit:<12} {str(figure.target or ''):<7} {verdict}".rstrip()
+    target = "" if figure.target is None else str(figure.target)
+    return f"{figure.name:<75} {figure.value:>9.4g} {figure.unit:<6} {target:<7} {verdict}".rstrip()

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_ai import Agent
 from pydantic_ai.messages import PartDeltaEvent, PartStartEvent
-from tests.bench.agents import Gates, bench_agents
+from tests.bench.agents import Gated, bench_agents
 from tests.bench.commands import answer_commands, say, tune_collector
 
 PROMPT = "hi"
@@ -18,8 +18,8 @@ class Baseline:
     """Runs agents as it is told."""
 
     def __init__(self) -> None:
-        self._gates = Gates()
-        self._agents: Mapping[str | None, Agent[object]] = {agent.name: agent for agent in bench_agents(self._gates)}
+        self._gated = Gated()
+        self._agents: Mapping[str | None, Agent[object]] = {agent.name: agent for agent in bench_agents(self._gated)}
         self._deltas = 0
 
     async def answer(self, command: dict[str, Any]) -> object:
@@ -55,14 +55,12 @@ class Baseline:
 
     async def _live(self, agent: Agent[object], runs: int, seconds: float) -> float:
         tasks = [asyncio.create_task(self._stream(agent)) for _ in range(runs)]
-        while self._deltas < runs:
-            await asyncio.sleep(0.01)
-        self._gates.begin.set()
+        await self._gated.begin(runs)
         await asyncio.sleep(SETTLE_SECONDS)
         before, begun_at = self._deltas, time.perf_counter()
         await asyncio.sleep(seconds)
         rate = (self._deltas - before) / (time.perf_counter() - begun_at)
-        self._gates.end.set()
+        self._gated.end()
         await asyncio.gather(*tasks)
         return rate
 
@@ -73,8 +71,7 @@ async def _repeat(call: Callable[[], Awaitable[float]], runs: int, at_once: int)
     left = iter(range(runs))
 
     async def work() -> None:
-        for _ in left:
-            results.append(await call())
+        results.extend([await call() for _ in left])
 
     await asyncio.gather(*(work() for _ in range(at_once)))
     return results

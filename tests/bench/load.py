@@ -23,11 +23,6 @@ class Stream:
     messages: list[tuple[float, bytes]]
 
     @property
-    def has_delta(self) -> bool:
-        """Whether a delta has come."""
-        return any(_deltas(data) for _, data in self.messages)
-
-    @property
     def first_delta_seconds(self) -> float:
         """How long the first delta took."""
         for at, data in self.messages:
@@ -72,11 +67,10 @@ class Load:
         self._calls += 1
         return self._channels[self._calls % len(self._channels)]
 
-    async def run(self, agent_id: str, stream: Stream | None = None) -> Stream:
-        """Run an agent to its end. `stream`, if given, shows what has come so far."""
-        stream = stream or Stream(time.perf_counter(), [])
-        request = agent_service_pb2.RunAgentRequest(agent_id=agent_id, message="hi").SerializeToString()
-        call = self._next_channel().unary_stream(RUN_AGENT)(request, metadata=self._metadata)
+    async def run(self, agent_id: str) -> Stream:
+        """Run an agent to its end."""
+        stream = Stream(time.perf_counter(), [])
+        call = self._next_channel().unary_stream(RUN_AGENT)(run_request(agent_id), metadata=self._metadata)
         async for data in call:
             stream.messages.append((time.perf_counter(), data))
         return stream
@@ -87,8 +81,7 @@ class Load:
         left = iter(range(count))
 
         async def work() -> None:
-            for _ in left:
-                streams.append(await self.run(agent_id))  # noqa: PERF401 - the iterator is shared
+            streams.extend([await self.run(agent_id) for _ in left])
 
         await asyncio.gather(*(work() for _ in range(at_once)))
         return streams

@@ -122,43 +122,36 @@ async def live_streams(setting: Setting) -> list[Figure]:
 
 
 async def _live_rate(server: Measured, load: Load, count: int, seconds: float) -> tuple[float, int]:
-    streams = [Stream(time.perf_counter(), []) for _ in range(count)]
-    calls = [asyncio.create_task(load.run("live", stream)) for stream in streams]
-    while not all(stream.has_delta or call.done() for stream, call in zip(streams, calls, strict=True)):
-        await asyncio.sleep(0.1)
-    await server.ask(do="begin")
+    calls = [asyncio.create_task(load.run("live")) for _ in range(count)]
+    await server.ask(do="begin", runs=count)
     await asyncio.sleep(SETTLE_SECONDS)
     begin = time.perf_counter()
-    own = time.process_time()
     await asyncio.sleep(seconds)
     end = time.perf_counter()
-    print("load core", (time.process_time()-own)/(end-begin))
     await server.ask(do="end")
     results = await asyncio.gather(*calls, return_exceptions=True)
-    lost = sum(not (isinstance(result, Stream) and result.is_whole) for result in results)
-    return sum(stream.deltas_between(begin, end) for stream in streams) / (end - begin), lost
+    streams = [result for result in results if isinstance(result, Stream)]
+    deltas = sum(stream.deltas_between(begin, end) for stream in streams)
+    return deltas / (end - begin), count - sum(stream.is_whole for stream in streams)
 
 
 async def task_status(setting: Setting) -> list[Figure]:
     """Looks at one task, against a bare server that returns as many bytes."""
     calls, at_once = setting.count(3_000), setting.count(32)
-    async with setting.server() as (server, load), setting.echo() as (echo, echo_load):
+    async with setting.server() as (_, load), setting.echo() as (_, echo_load):
         (finished,) = await load.runs("plain", 1)
         request = status_request(finished.task_id)
         response = await load.ask(TASK_STATUS, request, 1, 1)
 
-        async def rate(process: Measured, load: Load, method: str, data: bytes) -> float:
+        async def rate(load: Load, method: str, data: bytes) -> float:
             begun_at = time.perf_counter()
-            cpu, own = process.cpu_seconds(), time.process_time()
             await load.ask(method, data, calls, at_once)
-            r= calls / (time.perf_counter() - begun_at)
-            print(method, r, calls/(process.cpu_seconds()-cpu),  calls/(time.process_time()-own))
-            return r
+            return calls / (time.perf_counter() - begun_at)
 
         ours, theirs, ratio = await take_turns(
             setting.rounds(5),
-            lambda: rate(server, load, TASK_STATUS, request),
-            lambda: rate(echo, echo_load, ECHO, response),
+            lambda: rate(load, TASK_STATUS, request),
+            lambda: rate(echo_load, ECHO, response),
         )
     least = Target(bound=0.7, is_least=True)
     return [

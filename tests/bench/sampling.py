@@ -1,6 +1,6 @@
-"""Where the CPU time of a process goes: by thread, and for the event loop's thread by part and by line.
+"""Where the CPU time of a process goes: by thread, and for the event loop's thread by part, by call and by line.
 
-A signal comes for every few milliseconds of CPU time, and the frame that it meets is noted: that distorts less than
+A signal comes for every few milliseconds of CPU time, and the frames that it meets are noted: that distorts less than
 cProfile, which makes each call of a small function several times as dear.
 """
 
@@ -8,14 +8,15 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
 SAMPLE_SECONDS = 0.004
-LINES_MAX = 40
+SHOWN_MAX = 40
 
 PARTS: Mapping[str, str] = {
+    "selectors.py": "waiting: other threads and the kernel",
     "musterd/transport/codec/": "codec",
     "musterd/transport/streaming.py": "codec",
     "musterd_client/v1/": "codec",
@@ -24,23 +25,23 @@ PARTS: Mapping[str, str] = {
     "grpc/": "transport",
     "musterd/auth/": "transport",
     "musterd/store/": "store",
-    "musterd/runtime/tap.py": "tap",
-    "musterd/runtime/recorder.py": "tap",
-    "musterd/runtime/log.py": "tap",
-    "musterd/runtime/journal.py": "tap",
-    "musterd/runtime/capability.py": "tap",
-    "musterd/runtime/custom_events.py": "tap",
-    "musterd/runtime/hub.py": "streams",
-    "musterd/runtime/streams.py": "streams",
-    "musterd/runtime/": "runtime",
-    "musterd/": "runtime",
+    "musterd/runtime/tap.py": "tap and journal",
+    "musterd/runtime/recorder.py": "tap and journal",
+    "musterd/runtime/journal.py": "tap and journal",
+    "musterd/runtime/capability.py": "tap and journal",
+    "musterd/runtime/custom_events.py": "tap and journal",
+    "musterd/runtime/log.py": "log and streams",
+    "musterd/runtime/hub.py": "log and streams",
+    "musterd/runtime/streams.py": "log and streams",
+    "musterd/": "rest of the runtime",
     "pydantic_ai/": "agent loop",
     "pydantic_graph/": "agent loop",
     "tests/bench/agents.py": "agent loop",
 }
-"""The part that a file belongs to, by the first of these that its path contains; others belong to their caller."""
+"""The part that a file belongs to, by the first of these that its path begins with; others belong to their caller."""
 
 LOOP_PART = "event loop and gRPC's compiled code"
+OWN = "musterd"
 
 
 class Sampler:
@@ -48,37 +49,38 @@ class Sampler:
 
     def __init__(self) -> None:
         self._parts: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
         self._lines: Counter[str] = Counter()
         self._threads: Mapping[str, float] = {}
 
     def start(self) -> None:
         """Begin to take samples."""
-        self._parts.clear()
-        self._lines.clear()
         self._threads = _cpu_by_thread()
         signal.signal(signal.SIGPROF, self._take)
         signal.setitimer(signal.ITIMER_PROF, SAMPLE_SECONDS, SAMPLE_SECONDS)
 
-    def stop(self) -> dict[str, dict[str, float]]:
-        """Return the CPU seconds by thread, and the samples by part and by line."""
+    def stop(self) -> Mapping[str, Mapping[str, float]]:
+        """Return the CPU seconds by thread, and the shares of the samples by part, by call of ours and by line."""
         signal.setitimer(signal.ITIMER_PROF, 0)
-        threads = {name: seconds - self._threads.get(name, 0.0) for name, seconds in _cpu_by_thread().items()}
-        return {"threads": threads, "parts": dict(self._parts), "lines": dict(self._lines.most_common(LINES_MAX))}
+        return {
+            "thread": {name: seconds - self._threads.get(name, 0.0) for name, seconds in _cpu_by_thread().items()},
+            "part": self._parts,
+            "call of ours, with what it calls": dict(self._calls.most_common(SHOWN_MAX)),
+            "line": dict(self._lines.most_common(SHOWN_MAX)),
+        }
 
     def _take(self, _signal: int, frame: FrameType | None) -> None:
-        if frame is not None:
-            self._lines[f"{_short(frame.f_code.co_filename)}:{frame.f_lineno} {frame.f_code.co_name}"] += 1
-        self._parts[_part_of(frame)] += 1
+        names = [(_short(each.f_code.co_filename), each) for each in _stack(frame)]
+        found = (part for name, _ in names for prefix, part in PARTS.items() if name.startswith(prefix))
+        self._parts[next(found, LOOP_PART)] += 1
+        self._lines.update(f"{name}:{each.f_lineno} {each.f_code.co_name}" for name, each in names[:1])
+        self._calls.update({f"{name}:{each.f_code.co_qualname}" for name, each in names if name.startswith(OWN)})
 
 
-def _part_of(frame: FrameType | None) -> str:
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
-        name = _short(frame.f_code.co_filename)
-        for prefix, part in PARTS.items():
-            if name.startswith(prefix):
-                return part
+        yield frame
         frame = frame.f_back
-    return LOOP_PART
 
 
 def _short(filename: str) -> str:
@@ -96,10 +98,11 @@ def _cpu_by_thread() -> Mapping[str, float]:
     return {name: nanoseconds / 1e9 for name, nanoseconds in total.items()}
 
 
-def print_profile(report: Mapping[str, Mapping[str, float]]) -> None:
+def print_profile(profile: Mapping[str, Mapping[str, float]]) -> None:
     """Print what `Sampler.stop` returned."""
-    for title, shares in report.items():
-        total = sum(report["parts" if title == "lines" else title].values()) or 1.0
+    samples = sum(profile["part"].values()) or 1.0
+    for title, shares in profile.items():
+        total = samples if title != "thread" else sum(shares.values())
         print(f"\n  CPU by {title}")
         for name, share in sorted(shares.items(), key=lambda item: -item[1]):
             print(f"    {share / total:>6.1%}  {name}")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.bench.agents import Gates, bench_agents
+from tests.bench.agents import Gated, bench_agents
 from tests.bench.commands import answer_commands, say, tune_collector
 from tests.bench.sampling import Sampler
 
@@ -16,21 +16,21 @@ from musterd.testing.serving import serve_settings
 
 async def serve(folder: Path, key_file: Path) -> None:
     """Serve until the bench goes away."""
-    gates = Gates()
+    gated = Gated()
     settings = serve_settings(
         folder,
         server={"listen": "127.0.0.1:0", "unix_socket": None},
         auth={"mode": "jwt", "public_key_files": [key_file]},
     )
-    service = Service(Musterd(agents=bench_agents(gates)), settings)
+    service = Service(Musterd(agents=bench_agents(gated)), settings)
     sampler = Sampler()
 
     async def answer(command: dict[str, Any]) -> object:
         match command["do"]:
             case "begin":
-                gates.begin.set()
+                await gated.begin(command["runs"])
             case "end":
-                gates.end.set()
+                gated.end()
             case "sample":
                 sampler.start()
             case "report":

@@ -7,10 +7,9 @@ from tests.e2e.reading import is_dense, log_of, restarts_in
 from tests.e2e.shop import open_shop
 from tests.support.followers import Follower
 
-from musterd.testing.model import gate, text
+from musterd.testing.model import call, gate, text
 from musterd_client import (
     HealthStatus,
-    ModelRequestStarted,
     RestartCause,
     RetryPolicy,
     TaskCompleted,
@@ -77,3 +76,19 @@ async def test_a_second_signal_ends_the_grace_and_runs_go_on_in_the_next_life(fo
     assert followed == log
     assert restarts_in(log) == [(1, RestartCause.RECOVERY)]
     assert run.text == "It is on its way."
+
+
+async def test_a_tool_that_blocks_a_thread_does_not_keep_the_process(folder: Path) -> None:
+    """R3."""
+    async with (
+        open_shop(folder, [call("charge", {"order_id": "17"})]) as shop,
+        shop.client() as client,
+        shop.serving(MUSTERD_SERVER__SHUTDOWN_GRACE_SECONDS="0") as server,
+    ):
+        await client.run_agent("clerk", "Charge me.", background=True).start()
+        await shop.gates.reached("charge")
+        server.terminate()
+        ending = await server.finished()
+    assert ending.code == 0
+    assert "threads_left_behind" in ending.stderr
+    assert shop.ledger() == ["charge 17 begins"]

@@ -1,5 +1,6 @@
 """One server process with keys from a URL, used by the client, by buf curl through reflection, and by the commands."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ async def test_the_client_sees_all_events_of_a_run(served: Served) -> None:
         ("gold", f"{SCOPES} refunds:write", ("order_status", "refund")),
         ("free", SCOPES, ("order_status",)),
     ],
+    ids=["gold", "free"],
 )
 async def test_a_factory_builds_by_the_tier_and_the_scopes_of_the_token(
     served: Served, tier: str, scope: str, tools: tuple[str, ...]
@@ -165,8 +167,8 @@ async def test_the_commands_run_an_agent_and_show_its_task(served: Served) -> No
     ran = await shop.command("run", "agent", "support", "Where is order 17?", "--json")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     task_id = events[0]["task_id"]
-    shown = await shop.command("tasks", "status", task_id)
-    told = await shop.command("tasks", "status", task_id, "--json")
+    status = ("tasks", "status", task_id)
+    shown, told = await asyncio.gather(shop.command(*status), shop.command(*status, "--json"))
     assert [(each.code, each.stderr) for each in (ran, shown, told)] == [(0, "")] * 3
     assert [event["kind"] for event in events] == KINDS
     assert [event["sequence"] for event in events] == list(range(1, len(KINDS) + 1))

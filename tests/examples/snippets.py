@@ -19,14 +19,15 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Self
 
+from examples import quickstart
 from tests.support.processes import BIN, Process, finish
 
-from musterd.settings import load_settings
+from musterd.app import Service
+from musterd.settings import Settings, load_settings
 from musterd_client import MusterdClient
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNABLE = frozenset(("bash", "python", "toml"))
-QUICKSTART = ("serve", "examples.quickstart:app")
 WRITTEN_TARGET = "127.0.0.1:50051"
 BASH = "/bin/bash"
 
@@ -75,15 +76,15 @@ def blocks_of(page: Path) -> Sequence[Block]:
 class Reader:
     """Runs the blocks of one page in a folder of its own. Use it as an async context manager.
 
-    The first `musterd serve` of the page starts the server that later blocks call; before there is one, it is the
-    quickstart's. A Python block that calls asyncio.run is a program in a process of its own. Any other shares its names
+    A page that has `musterd serve` starts the server that its later blocks call; else it is one that serves the
+    quickstart. A Python block that calls asyncio.run is a program in a process of its own. Any other shares its names
     with those before it, may await, and finds `client`.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._cleanup = AsyncExitStack()
-        self._server: Process | None = None
+        self._process: Process | None = None
         self._target = ""
         self._printed = ""
         self._names = ModuleType("page")
@@ -95,9 +96,9 @@ class Reader:
 
     async def __aexit__(self, *_: object) -> None:
         async with self._cleanup:
-            if self._server is not None:
-                self._server.terminate()
-                ended = await self._server.finished()
+            if self._process is not None:
+                self._process.terminate()
+                ended = await self._process.finished()
                 assert ended.code == 0, ended.stderr
 
     async def read(self, block: Block) -> None:
@@ -149,10 +150,18 @@ class Reader:
 
     async def _serve(self, arguments: Sequence[str]) -> None:
         variables = self._variables() | {"MUSTERD_SERVER__LISTEN": "127.0.0.1:0", "MUSTERD_LOG__FORMAT": "json"}
-        assert self._server is None, "a page serves once"
+        assert not self._target, "a page has one server"
         process = Process("musterd", *arguments, folder=self._folder, variables=variables)
-        self._server = await self._cleanup.enter_async_context(process)
-        self._target = (await self._server.logged("serving"))["tcp"]
+        self._process = await self._cleanup.enter_async_context(process)
+        self._target = (await self._process.logged("serving"))["tcp"]
+
+    async def _serve_quickstart(self) -> None:
+        server = {"listen": "127.0.0.1:0", "shutdown_grace_seconds": 0}
+        store = {"url": f"sqlite:///{self._folder / 'musterd.db'}"}
+        service = Service(quickstart.app, Settings.model_validate({"server": server, "store": store}))
+        await service.start()
+        self._cleanup.push_async_callback(service.stop)
+        self._target = service.addresses()["tcp"]
 
     async def _connect(self) -> MusterdClient:
         await self._aimed("")
@@ -160,8 +169,8 @@ class Reader:
 
     async def _aimed(self, code: str) -> str:
         """Return code with the address of the page's server, which is started if there is none."""
-        if self._server is None:
-            await self._serve(QUICKSTART)
+        if not self._target:
+            await self._serve_quickstart()
         return code.replace(WRITTEN_TARGET, self._target)
 
     def _variables(self) -> dict[str, str]:

@@ -268,3 +268,10 @@ async def test_usage_is_told_for_each_request_and_in_sum() -> None:
     assert (total.requests, total.tool_calls) == (2, 1)
     assert total.input_tokens == sum(usage.input_tokens for usage in requests)
     assert total.output_tokens == sum(usage.output_tokens for usage in requests)
+
+
+async def test_half_of_a_surrogate_pair_does_not_break_the_log() -> None:
+    """R3: some models split them over deltas."""
+    text, _ = "a\ud83d", "not valid by itself"
+    events = await events_of(Agent(saying(text, "b")))
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["a?", "b"]

@@ -58,7 +58,7 @@ def key_sets() -> Iterator[JwksServer]:
 
 
 async def run(wire: Wire, token: str | None, *metadata: tuple[str, str]) -> Answer:
-    return await wire.ask("RunAgent", token=token, metadata=metadata, agent_id="greeter", message="hi")
+    return await wire.ask("RunAgent", token=token, headers=metadata, agent_id="greeter", message="hi")
 
 
 @pytest.mark.parametrize(

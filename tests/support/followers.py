@@ -6,6 +6,8 @@ from typing import Self
 
 from musterd_client import Event, EventStream
 
+GUARD_SECONDS = 60
+
 
 class Follower:
     """Reads a stream to its end in a task of its own. Use it as an async context manager."""
@@ -15,6 +17,7 @@ class Follower:
         self._stream = stream
         self._news = asyncio.Condition()
         self._reading: asyncio.Task[None] | None = None
+        self._is_over = False
 
     async def __aenter__(self) -> Self:
         await self._stream.__aenter__()
@@ -28,25 +31,31 @@ class Follower:
         await self._stream.aclose()
 
     async def seen(self, wanted: Callable[[Event], bool]) -> Event:
-        """Return the first wanted event, once it has come."""
+        """Return the first wanted event, once it has come. Fails when the stream ends without it."""
 
         def find() -> Event | None:
             return next(filter(wanted, self.events), None)
 
-        async with asyncio.timeout(30), self._news:
-            found = await self._news.wait_for(find)
-        assert found is not None
+        async with asyncio.timeout(GUARD_SECONDS), self._news:
+            await self._news.wait_for(lambda: find() or self._is_over)
+        found = find()
+        assert found is not None, await self.ended()
         return found
 
     async def ended(self) -> list[Event]:
         """Return all events once the stream has ended. Raises what the stream raises."""
         assert self._reading is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD_SECONDS):
             await self._reading
         return self.events
 
     async def _read(self) -> None:
-        async for event in self._stream:
+        try:
+            async for event in self._stream:
+                async with self._news:
+                    self.events.append(event)
+                    self._news.notify_all()
+        finally:
             async with self._news:
-                self.events.append(event)
+                self._is_over = True
                 self._news.notify_all()

@@ -53,8 +53,15 @@ class Process:
             self._readers.append(asyncio.create_task(self._read(stream, lines)))
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, failure: type[BaseException] | None, *_: object) -> None:
         await self.kill()
+        if failure is not None:
+            sys.stderr.write("".join((" ".join(self._command), " wrote:\n", *self._stderr)))
+
+    @property
+    def process_id(self) -> int:
+        """The id of the process."""
+        return self._started().pid
 
     @property
     def lines(self) -> list[str]:

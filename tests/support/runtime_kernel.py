@@ -71,9 +71,10 @@ class Kernel:
         """End as a killed process does: nothing is finished, nothing is written; the file is let go."""
         names = ("run-", "log-writer", "claimer")
         others = [task for task in asyncio.all_tasks() if task.get_name().startswith(names)]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        while not all(task.done() for task in others):
+            for task in others:
+                task.cancel()
+            await asyncio.sleep(0)
         self.builder.close()
         await self.real_store.close()
 

@@ -5,6 +5,8 @@ from typing import Self
 
 from musterd.testing.model_gates import Gates
 
+GUARD_SECONDS = 60
+
 
 class ToolGates:
     """A tool connects to `address`, writes the name of a gate in a line, and is answered when it may go on."""
@@ -33,7 +35,7 @@ class ToolGates:
 
     async def reached(self, name: str) -> None:
         """Return once a tool waits at the gate."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(GUARD_SECONDS):
             await self._gates.reached(name, 1)
 
     def release(self, name: str) -> None:

@@ -27,7 +27,7 @@ from musterd_client.methods import (
 )
 
 GUARD_SECONDS = 60
-Metadata = Sequence[tuple[str, str | bytes]]
+Headers = Sequence[tuple[str, str | bytes]]
 STATUS_DETAILS = "grpc-status-details-bin"
 METHODS: Mapping[str, Method[Any, Any]] = {
     method.name: method
@@ -106,9 +106,9 @@ class Wire:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._channel = channel
 
-    async def send(self, path: str, data: bytes, *, token: str | None = None, metadata: Metadata = ()) -> Answer:
+    async def send(self, path: str, data: bytes, *, token: str | None = None, headers: Headers = ()) -> Answer:
         """Call any RPC by its path with one message, and return how it was answered."""
-        call = self._begin(path, data, token, metadata)
+        call = self._begin(path, data, token, headers)
         responses: list[bytes] = []
         try:
             while (response := await call.read()) is not grpc.aio.EOF:
@@ -125,17 +125,17 @@ class Wire:
         call.cancel()
         return response
 
-    def _begin(self, path: str, data: bytes, token: str | None, metadata: Metadata) -> Any:
-        sent = (*metadata, ("authorization", f"Bearer {token}")) if token is not None else tuple(metadata)
+    def _begin(self, path: str, data: bytes, token: str | None, headers: Headers) -> Any:
+        sent = (*headers, ("authorization", f"Bearer {token}")) if token is not None else tuple(headers)
         # On the wire a unary call is a stream of one message: this serves for all RPCs.
         untyped: Any = self._channel
         return untyped.stream_stream(path)(iter((data,)), metadata=sent, timeout=GUARD_SECONDS)
 
-    async def ask(self, name: str, *, token: str | None = None, metadata: Metadata = (), **fields: Any) -> Answer:
+    async def ask(self, name: str, *, token: str | None = None, headers: Headers = (), **fields: Any) -> Answer:
         """Call one of musterd's RPCs by its name, and return how it was answered."""
         method = METHODS[name]
         data = method.request(**fields).SerializeToString()
-        return await self.send(method.path, data, token=token, metadata=metadata)
+        return await self.send(method.path, data, token=token, headers=headers)
 
     async def call(self, name: str, *, token: str | None = None, **fields: Any) -> Any:
         """Call one of musterd's RPCs, which must be served, and return its first response."""
@@ -161,7 +161,7 @@ async def wire_to(target: str) -> AsyncGenerator[Wire]:
 
 def _answer_of(error: grpc.aio.AioRpcError, responses: Sequence[bytes]) -> Answer:
     untyped: Any = error.trailing_metadata()
-    trailers = tuple(cast("Metadata", untyped or ()))
+    trailers = tuple(cast("Headers", untyped or ()))
     status = status_pb2.Status()
     for key, value in trailers:
         if key == STATUS_DETAILS:

@@ -38,7 +38,6 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_TASK_LOST: _ClassVar[ErrorReason]
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
     ERROR_REASON_TOOL_FAILED: _ClassVar[ErrorReason]
-    ERROR_REASON_IDENTITY_EXPIRED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason
 ERROR_REASON_INVALID_INPUT: ErrorReason
@@ -71,4 +70,3 @@ ERROR_REASON_MODEL_BEHAVIOR: ErrorReason
 ERROR_REASON_TASK_LOST: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_TOOL_FAILED: ErrorReason
-ERROR_REASON_IDENTITY_EXPIRED: ErrorReason

@@ -29,55 +29,55 @@ from musterd_client.v1 import component_pb2 as musterd_dot_v1_dot_component__pb2
 from musterd_client.v1 import task_pb2 as musterd_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16musterd/v1/event.proto\x12\nmusterd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1amusterd/v1/component.proto\x1a\x15musterd/v1/task.proto\"\xc2\t\n\x08RunEvent\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\tcomponent\x18\x04 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12/\n\x0ctask_started\x18\n \x01(\x0b\x32\x17.musterd.v1.TaskStartedH\x00\x12\x33\n\x0etask_completed\x18\x0b \x01(\x0b\x32\x19.musterd.v1.TaskCompletedH\x00\x12-\n\x0btask_failed\x18\x0c \x01(\x0b\x32\x16.musterd.v1.TaskFailedH\x00\x12\x31\n\rtask_canceled\x18\r \x01(\x0b\x32\x18.musterd.v1.TaskCanceledH\x00\x12\x37\n\x10\x63\x61ncel_requested\x18\x0e \x01(\x0b\x32\x1b.musterd.v1.CancelRequestedH\x00\x12\x31\n\rauth_required\x18\x0f \x01(\x0b\x32\x18.musterd.v1.AuthRequiredH\x00\x12/\n\x0c\x61uth_renewed\x18\x10 \x01(\x0b\x32\x17.musterd.v1.AuthRenewedH\x00\x12@\n\x15model_request_started\x18\x14 \x01(\x0b\x32\x1f.musterd.v1.ModelRequestStartedH\x00\x12\x44\n\x17model_request_completed\x18\x15 \x01(\x0b\x32!.musterd.v1.ModelRequestCompletedH\x00\x12+\n\ntext_delta\x18\x16 \x01(\x0b\x32\x15.musterd.v1.TextDeltaH\x00\x12\x33\n\x0ethinking_delta\x18\x17 \x01(\x0b\x32\x19.musterd.v1.ThinkingDeltaH\x00\x12G\n\x19tool_call_arguments_delta\x18\x18 \x01(\x0b\x32\".musterd.v1.ToolCallArgumentsDeltaH\x00\x12\x35\n\x0fretry_scheduled\x18\x19 \x01(\x0b\x32\x1a.musterd.v1.RetryScheduledH\x00\x12\x33\n\x0estep_restarted\x18\x1a \x01(\x0b\x32\x19.musterd.v1.StepRestartedH\x00\x12\x38\n\x11tool_call_started\x18\x1e \x01(\x0b\x32\x1b.musterd.v1.ToolCallStartedH\x00\x12<\n\x13tool_call_completed\x18\x1f \x01(\x0b\x32\x1d.musterd.v1.ToolCallCompletedH\x00\x12\x36\n\x10tool_call_failed\x18  \x01(\x0b\x32\x1a.musterd.v1.ToolCallFailedH\x00\x12&\n\x07steered\x18( \x01(\x0b\x32\x13.musterd.v1.SteeredH\x00\x12$\n\x06\x63ustom\x18\x32 \x01(\x0b\x32\x12.musterd.v1.CustomH\x00\x12*\n\theartbeat\x18< \x01(\x0b\x32\x15.musterd.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"9\n\x0bTaskStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0eparent_task_id\x18\x02 \x01(\t\"U\n\rTaskCompleted\x12\"\n\x06output\x18\x01 \x01(\x0b\x32\x12.musterd.v1.Output\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\"\xbb\x01\n\nTaskFailed\x12$\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x15.musterd.v1.TaskError\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\"\n\x06output\x18\x03 \x01(\x0b\x32\x12.musterd.v1.Output\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.musterd.v1.TaskState\x12\x1b\n\x13unapplied_steer_ids\x18\x05 \x03(\t\"\x81\x01\n\x0cTaskCanceled\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\"\n\x06output\x18\x03 \x01(\x0b\x32\x12.musterd.v1.Output\x12\x1b\n\x13unapplied_steer_ids\x18\x04 \x03(\t\"j\n\x0f\x43\x61ncelRequested\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0c\n\x04hard\x18\x02 \x01(\x08\x12(\n\x05grace\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07user_id\x18\x04 \x01(\t\"?\n\x0c\x41uthRequired\x12/\n\x0b\x65xpire_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1e\n\x0b\x41uthRenewed\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"2\n\x13ModelRequestStarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\"m\n\x15ModelRequestCompleted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\x12 \n\x05usage\x18\x03 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\x15\n\rfinish_reason\x18\x04 \x01(\t\";\n\tTextDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"?\n\rThinkingDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"{\n\x16ToolCallArgumentsDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x03 \x01(\t\x12\x11\n\ttool_name\x18\x04 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x05 \x01(\t\"j\n\x0eRetryScheduled\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12(\n\x05\x64\x65lay\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x04 \x01(\t\"J\n\rStepRestarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12+\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x1c.musterd.v1.StepRestartCause\"`\n\x0fToolCallStarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\"v\n\x11ToolCallCompleted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x13\n\x0bresult_json\x18\x04 \x01(\t\x12\x15\n\romitted_bytes\x18\x05 \x01(\x03\"l\n\x0eToolCallFailed\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x12\n\nwill_retry\x18\x05 \x01(\x08\"K\n\x07Steered\x12\x10\n\x08steer_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\"@\n\x06\x43ustom\x12\x0c\n\x04type\x18\x01 \x01(\t\x12(\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\"\n\tHeartbeat\x12\x15\n\rlast_sequence\x18\x01 \x01(\x03*u\n\x10StepRestartCause\x12\"\n\x1eSTEP_RESTART_CAUSE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSTEP_RESTART_CAUSE_RECOVERY\x10\x01\x12\x1c\n\x18STEP_RESTART_CAUSE_RETRY\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16musterd/v1/event.proto\x12\nmusterd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1amusterd/v1/component.proto\x1a\x15musterd/v1/task.proto\"\xc2\t\n\x08RunEvent\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\tcomponent\x18\x04 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12/\n\x0ctask_started\x18\n \x01(\x0b\x32\x17.musterd.v1.TaskStartedH\x00\x12\x33\n\x0etask_completed\x18\x0b \x01(\x0b\x32\x19.musterd.v1.TaskCompletedH\x00\x12-\n\x0btask_failed\x18\x0c \x01(\x0b\x32\x16.musterd.v1.TaskFailedH\x00\x12\x31\n\rtask_canceled\x18\r \x01(\x0b\x32\x18.musterd.v1.TaskCanceledH\x00\x12\x37\n\x10\x63\x61ncel_requested\x18\x0e \x01(\x0b\x32\x1b.musterd.v1.CancelRequestedH\x00\x12\x31\n\rauth_required\x18\x0f \x01(\x0b\x32\x18.musterd.v1.AuthRequiredH\x00\x12/\n\x0c\x61uth_renewed\x18\x10 \x01(\x0b\x32\x17.musterd.v1.AuthRenewedH\x00\x12@\n\x15model_request_started\x18\x14 \x01(\x0b\x32\x1f.musterd.v1.ModelRequestStartedH\x00\x12\x44\n\x17model_request_completed\x18\x15 \x01(\x0b\x32!.musterd.v1.ModelRequestCompletedH\x00\x12+\n\ntext_delta\x18\x16 \x01(\x0b\x32\x15.musterd.v1.TextDeltaH\x00\x12\x33\n\x0ethinking_delta\x18\x17 \x01(\x0b\x32\x19.musterd.v1.ThinkingDeltaH\x00\x12G\n\x19tool_call_arguments_delta\x18\x18 \x01(\x0b\x32\".musterd.v1.ToolCallArgumentsDeltaH\x00\x12\x35\n\x0fretry_scheduled\x18\x19 \x01(\x0b\x32\x1a.musterd.v1.RetryScheduledH\x00\x12\x33\n\x0estep_restarted\x18\x1a \x01(\x0b\x32\x19.musterd.v1.StepRestartedH\x00\x12\x38\n\x11tool_call_started\x18\x1e \x01(\x0b\x32\x1b.musterd.v1.ToolCallStartedH\x00\x12<\n\x13tool_call_completed\x18\x1f \x01(\x0b\x32\x1d.musterd.v1.ToolCallCompletedH\x00\x12\x36\n\x10tool_call_failed\x18  \x01(\x0b\x32\x1a.musterd.v1.ToolCallFailedH\x00\x12&\n\x07steered\x18( \x01(\x0b\x32\x13.musterd.v1.SteeredH\x00\x12$\n\x06\x63ustom\x18\x32 \x01(\x0b\x32\x12.musterd.v1.CustomH\x00\x12*\n\theartbeat\x18< \x01(\x0b\x32\x15.musterd.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"9\n\x0bTaskStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0eparent_task_id\x18\x02 \x01(\t\"r\n\rTaskCompleted\x12\"\n\x06output\x18\x01 \x01(\x0b\x32\x12.musterd.v1.Output\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\x1b\n\x13unapplied_steer_ids\x18\x03 \x03(\t\"\xbb\x01\n\nTaskFailed\x12$\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x15.musterd.v1.TaskError\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\"\n\x06output\x18\x03 \x01(\x0b\x32\x12.musterd.v1.Output\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.musterd.v1.TaskState\x12\x1b\n\x13unapplied_steer_ids\x18\x05 \x03(\t\"\x81\x01\n\x0cTaskCanceled\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\"\n\x06output\x18\x03 \x01(\x0b\x32\x12.musterd.v1.Output\x12\x1b\n\x13unapplied_steer_ids\x18\x04 \x03(\t\"j\n\x0f\x43\x61ncelRequested\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0c\n\x04hard\x18\x02 \x01(\x08\x12(\n\x05grace\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07user_id\x18\x04 \x01(\t\"?\n\x0c\x41uthRequired\x12/\n\x0b\x65xpire_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1e\n\x0b\x41uthRenewed\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"2\n\x13ModelRequestStarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\"m\n\x15ModelRequestCompleted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\x12 \n\x05usage\x18\x03 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\x15\n\rfinish_reason\x18\x04 \x01(\t\";\n\tTextDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"?\n\rThinkingDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"{\n\x16ToolCallArgumentsDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x03 \x01(\t\x12\x11\n\ttool_name\x18\x04 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x05 \x01(\t\"j\n\x0eRetryScheduled\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12(\n\x05\x64\x65lay\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x04 \x01(\t\"J\n\rStepRestarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12+\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x1c.musterd.v1.StepRestartCause\"`\n\x0fToolCallStarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\"v\n\x11ToolCallCompleted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x13\n\x0bresult_json\x18\x04 \x01(\t\x12\x15\n\romitted_bytes\x18\x05 \x01(\x03\"l\n\x0eToolCallFailed\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x12\n\nwill_retry\x18\x05 \x01(\x08\"K\n\x07Steered\x12\x10\n\x08steer_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\"@\n\x06\x43ustom\x12\x0c\n\x04type\x18\x01 \x01(\t\x12(\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\"\n\tHeartbeat\x12\x15\n\rlast_sequence\x18\x01 \x01(\x03*u\n\x10StepRestartCause\x12\"\n\x1eSTEP_RESTART_CAUSE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSTEP_RESTART_CAUSE_RECOVERY\x10\x01\x12\x1c\n\x18STEP_RESTART_CAUSE_RETRY\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'musterd_client.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STEPRESTARTCAUSE']._serialized_start=3183
-  _globals['_STEPRESTARTCAUSE']._serialized_end=3300
+  _globals['_STEPRESTARTCAUSE']._serialized_start=3212
+  _globals['_STEPRESTARTCAUSE']._serialized_end=3329
   _globals['_RUNEVENT']._serialized_start=185
   _globals['_RUNEVENT']._serialized_end=1403
   _globals['_TASKSTARTED']._serialized_start=1405
   _globals['_TASKSTARTED']._serialized_end=1462
   _globals['_TASKCOMPLETED']._serialized_start=1464
-  _globals['_TASKCOMPLETED']._serialized_end=1549
-  _globals['_TASKFAILED']._serialized_start=1552
-  _globals['_TASKFAILED']._serialized_end=1739
-  _globals['_TASKCANCELED']._serialized_start=1742
-  _globals['_TASKCANCELED']._serialized_end=1871
-  _globals['_CANCELREQUESTED']._serialized_start=1873
-  _globals['_CANCELREQUESTED']._serialized_end=1979
-  _globals['_AUTHREQUIRED']._serialized_start=1981
-  _globals['_AUTHREQUIRED']._serialized_end=2044
-  _globals['_AUTHRENEWED']._serialized_start=2046
-  _globals['_AUTHRENEWED']._serialized_end=2076
-  _globals['_MODELREQUESTSTARTED']._serialized_start=2078
-  _globals['_MODELREQUESTSTARTED']._serialized_end=2128
-  _globals['_MODELREQUESTCOMPLETED']._serialized_start=2130
-  _globals['_MODELREQUESTCOMPLETED']._serialized_end=2239
-  _globals['_TEXTDELTA']._serialized_start=2241
-  _globals['_TEXTDELTA']._serialized_end=2300
-  _globals['_THINKINGDELTA']._serialized_start=2302
-  _globals['_THINKINGDELTA']._serialized_end=2365
-  _globals['_TOOLCALLARGUMENTSDELTA']._serialized_start=2367
-  _globals['_TOOLCALLARGUMENTSDELTA']._serialized_end=2490
-  _globals['_RETRYSCHEDULED']._serialized_start=2492
-  _globals['_RETRYSCHEDULED']._serialized_end=2598
-  _globals['_STEPRESTARTED']._serialized_start=2600
-  _globals['_STEPRESTARTED']._serialized_end=2674
-  _globals['_TOOLCALLSTARTED']._serialized_start=2676
-  _globals['_TOOLCALLSTARTED']._serialized_end=2772
-  _globals['_TOOLCALLCOMPLETED']._serialized_start=2774
-  _globals['_TOOLCALLCOMPLETED']._serialized_end=2892
-  _globals['_TOOLCALLFAILED']._serialized_start=2894
-  _globals['_TOOLCALLFAILED']._serialized_end=3002
-  _globals['_STEERED']._serialized_start=3004
-  _globals['_STEERED']._serialized_end=3079
-  _globals['_CUSTOM']._serialized_start=3081
-  _globals['_CUSTOM']._serialized_end=3145
-  _globals['_HEARTBEAT']._serialized_start=3147
-  _globals['_HEARTBEAT']._serialized_end=3181
+  _globals['_TASKCOMPLETED']._serialized_end=1578
+  _globals['_TASKFAILED']._serialized_start=1581
+  _globals['_TASKFAILED']._serialized_end=1768
+  _globals['_TASKCANCELED']._serialized_start=1771
+  _globals['_TASKCANCELED']._serialized_end=1900
+  _globals['_CANCELREQUESTED']._serialized_start=1902
+  _globals['_CANCELREQUESTED']._serialized_end=2008
+  _globals['_AUTHREQUIRED']._serialized_start=2010
+  _globals['_AUTHREQUIRED']._serialized_end=2073
+  _globals['_AUTHRENEWED']._serialized_start=2075
+  _globals['_AUTHRENEWED']._serialized_end=2105
+  _globals['_MODELREQUESTSTARTED']._serialized_start=2107
+  _globals['_MODELREQUESTSTARTED']._serialized_end=2157
+  _globals['_MODELREQUESTCOMPLETED']._serialized_start=2159
+  _globals['_MODELREQUESTCOMPLETED']._serialized_end=2268
+  _globals['_TEXTDELTA']._serialized_start=2270
+  _globals['_TEXTDELTA']._serialized_end=2329
+  _globals['_THINKINGDELTA']._serialized_start=2331
+  _globals['_THINKINGDELTA']._serialized_end=2394
+  _globals['_TOOLCALLARGUMENTSDELTA']._serialized_start=2396
+  _globals['_TOOLCALLARGUMENTSDELTA']._serialized_end=2519
+  _globals['_RETRYSCHEDULED']._serialized_start=2521
+  _globals['_RETRYSCHEDULED']._serialized_end=2627
+  _globals['_STEPRESTARTED']._serialized_start=2629
+  _globals['_STEPRESTARTED']._serialized_end=2703
+  _globals['_TOOLCALLSTARTED']._serialized_start=2705
+  _globals['_TOOLCALLSTARTED']._serialized_end=2801
+  _globals['_TOOLCALLCOMPLETED']._serialized_start=2803
+  _globals['_TOOLCALLCOMPLETED']._serialized_end=2921
+  _globals['_TOOLCALLFAILED']._serialized_start=2923
+  _globals['_TOOLCALLFAILED']._serialized_end=3031
+  _globals['_STEERED']._serialized_start=3033
+  _globals['_STEERED']._serialized_end=3108
+  _globals['_CUSTOM']._serialized_start=3110
+  _globals['_CUSTOM']._serialized_end=3174
+  _globals['_HEARTBEAT']._serialized_start=3176
+  _globals['_HEARTBEAT']._serialized_end=3210
 # @@protoc_insertion_point(module_scope)

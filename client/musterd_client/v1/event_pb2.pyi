@@ -84,12 +84,14 @@ class TaskStarted(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., parent_task_id: _Optional[str] = ...) -> None: ...
 
 class TaskCompleted(_message.Message):
-    __slots__ = ("output", "usage")
+    __slots__ = ("output", "usage", "unapplied_steer_ids")
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
+    UNAPPLIED_STEER_IDS_FIELD_NUMBER: _ClassVar[int]
     output: _task_pb2.Output
     usage: _task_pb2.Usage
-    def __init__(self, output: _Optional[_Union[_task_pb2.Output, _Mapping]] = ..., usage: _Optional[_Union[_task_pb2.Usage, _Mapping]] = ...) -> None: ...
+    unapplied_steer_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, output: _Optional[_Union[_task_pb2.Output, _Mapping]] = ..., usage: _Optional[_Union[_task_pb2.Usage, _Mapping]] = ..., unapplied_steer_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TaskFailed(_message.Message):
     __slots__ = ("error", "usage", "output", "state", "unapplied_steer_ids")

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import typer
-from pydantic_ai import Agent, RunContext
+from pydantic_ai import Agent
 from pydantic_ai.models import Model
 
 from musterd.app import Musterd, Service
@@ -30,7 +30,7 @@ STOCK = {"umbrella": 12, "raincoat": 0}
 def demo_app(model: Model) -> Musterd:
     """Return an app with one agent, which looks up the stock of a shop."""
 
-    async def stock(ctx: RunContext[RequestContext], item: str) -> int:
+    async def stock(item: str) -> int:
         """Tell how many of an item are in stock."""
         return STOCK.get(item, 0)
 

@@ -19,8 +19,8 @@ def serve(
     from musterd.auth import KeysNotLoadedError
     from musterd.cli.connection import CLIENT_VARIABLES
     from musterd.cli.serving import AppNotFoundError, configure_logging, load_app, serve_until_told
-    from musterd.domain.errors import MusterdError
     from musterd.settings import SettingsError, load_settings
+    from musterd.store.errors import StoreOpenError
 
     flags = {
         "server": _given(listen=listen, unix_socket=unix_socket, insecure=insecure or None),
@@ -30,9 +30,9 @@ def serve(
         settings = load_settings(flags, config_file=config, other_variables=CLIENT_VARIABLES).settings
         configure_logging(settings.log.level, settings.log.format)
         asyncio.run(serve_until_told(load_app(target), settings))
-    except (SettingsError, AppNotFoundError, KeysNotLoadedError, MusterdError, OSError) as error:
-        message = error.message if isinstance(error, MusterdError) else str(error)
-        typer.echo(f"musterd cannot start: {message}", err=True)
+    except (SettingsError, AppNotFoundError, KeysNotLoadedError, StoreOpenError, OSError) as error:
+        own_text = error.strerror if isinstance(error, OSError) and error.filename is None else None
+        typer.echo(f"musterd cannot start: {own_text or error}", err=True)
         raise typer.Exit(1) from error
 
 

@@ -4,8 +4,10 @@ import asyncio
 import gc
 import importlib
 import logging
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import structlog
@@ -18,9 +20,14 @@ logger = structlog.get_logger(__name__)
 
 EXAMPLE = 'app = Musterd(agents=[Agent("openai:gpt-5", name="support")])'
 
+EXIT_PATIENCE_SECONDS = 2.0
 
 GC_FIRST_THRESHOLD = 50_000
 """With thousands of live runs the default of 700 makes the collector the server's main work."""
+
+
+THREAD_SWITCH_SECONDS = 0.001
+"""The store's threads give up the interpreter's lock often, and wait this long to get it back from a busy loop."""
 
 
 class AppNotFoundError(Exception):
@@ -42,7 +49,7 @@ def load_app(target: str) -> Musterd:
         raise AppNotFoundError(f"there is no module {module_name!r} in {here} or among the installed ones") from error
     found = getattr(module, attribute, None)
     if not isinstance(found, Musterd):
-        what = "nothing" if found is None else f"a {type(found).__name__}"
+        what = "missing" if found is None else f"of type {type(found).__name__}"
         raise AppNotFoundError(f"{module_name}.{attribute} is {what}; it must be a Musterd app, like\n    {EXAMPLE}")
     return found
 
@@ -68,7 +75,7 @@ def configure_logging(level: str, log_format: str) -> None:
 
 
 async def serve_until_told(app: Musterd, settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; a second signal ends the grace for running tasks."""
+    """Serve until SIGTERM or SIGINT, then end the process; a second signal ends the grace for running tasks."""
     service = Service(app, settings)
     told, hurried = asyncio.Event(), asyncio.Event()
 
@@ -79,6 +86,7 @@ async def serve_until_told(app: Musterd, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     await service.start()
+    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     gc.freeze()
     gc.set_threshold(GC_FIRST_THRESHOLD)
     logger.info("serving", version=VERSION, **service.addresses())
@@ -86,3 +94,16 @@ async def serve_until_told(app: Musterd, settings: Settings) -> None:
     logger.info("stopping", running_tasks=service.running_count)
     await service.stop(hurried)
     logger.info("stopped")
+    _exit_soon()
+
+
+def _exit_soon() -> None:
+    """End the process even if a tool or factory still sits in a thread: nothing stops it, and Python would wait."""
+
+    def leave() -> None:
+        logger.warning("threads_left_behind")
+        os._exit(0)
+
+    timer = threading.Timer(EXIT_PATIENCE_SECONDS, leave)
+    timer.daemon = True
+    timer.start()

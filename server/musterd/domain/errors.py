@@ -39,7 +39,6 @@ class Reason(StrEnum):
     TASK_LOST = "TASK_LOST"
     INTERNAL = "INTERNAL"
     TOOL_FAILED = "TOOL_FAILED"
-    IDENTITY_EXPIRED = "IDENTITY_EXPIRED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

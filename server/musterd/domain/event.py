@@ -23,6 +23,7 @@ class TaskCompleted:
 
     output: Output
     usage: Usage
+    unapplied_steer_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

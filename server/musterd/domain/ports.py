@@ -51,9 +51,9 @@ class TaskWrite:
     """One fenced write of a running task: it takes effect only while `attempt` is the task's current attempt.
 
     `payloads` are appended to the log in order. A `state` that the guarded table does not allow from the stored one
-    is ignored (so that a task that is CANCELING is not set back to WORKING); a terminal `state` that comes second makes
-    the whole write lost. With a terminal state, steering messages that are still pending become refused, and the
-    terminal payload is stored with their ids. None leaves a column as it is.
+    is ignored, so that a task that is CANCELING is not set back to WORKING; a terminal `state` that it does not allow,
+    above all a second one, makes the whole write lost. With a terminal state, steering messages that are still pending
+    become refused, and the terminal payload is stored with their ids. None leaves a column as it is.
     """
 
     task_id: str

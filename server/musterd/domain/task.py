@@ -43,7 +43,14 @@ TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
         (TaskState.WORKING, TaskState.AUTH_REQUIRED, TaskState.REJECTED, TaskState.CANCELED, TaskState.FAILED)
     ),
     TaskState.WORKING: _LIVE_ENDINGS
-    | {TaskState.RETRYING, TaskState.INPUT_REQUIRED, TaskState.AUTH_REQUIRED, TaskState.CANCELING},
+    | {
+        # A queued task is WORKING from its claim on, and its factory may still refuse it.
+        TaskState.REJECTED,
+        TaskState.RETRYING,
+        TaskState.INPUT_REQUIRED,
+        TaskState.AUTH_REQUIRED,
+        TaskState.CANCELING,
+    },
     TaskState.RETRYING: _LIVE_ENDINGS | {TaskState.WORKING, TaskState.AUTH_REQUIRED, TaskState.CANCELING},
     TaskState.INPUT_REQUIRED: _LIVE_ENDINGS | {TaskState.WORKING, TaskState.AUTH_REQUIRED, TaskState.CANCELING},
     TaskState.AUTH_REQUIRED: frozenset((TaskState.SUBMITTED, TaskState.CANCELED, TaskState.FAILED)),

@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import TaskCanceled, TaskCompleted, TaskFailed, TerminalEvent
-from musterd.domain.task import Output, TaskError, TaskSpec, TaskState, Usage, UsageLimits
+from musterd.domain.task import Output, Task, TaskError, TaskSpec, TaskState, Usage, UsageLimits
 from musterd.runtime.building import Ready
 from musterd.runtime.capability import RunCapability
 from musterd.runtime.control import RunControl
@@ -92,6 +92,13 @@ def failed(error: MusterdError, recorder: StepRecorder, state: TaskState = TaskS
     task_error, usage, output = task_error_of(error), recorder.total_usage(), _partial_output(recorder)
     payload = TaskFailed(error=task_error, usage=usage, output=output, state=state)
     return Ending(payload=payload, state=state, usage=usage, output=output, error=task_error)
+
+
+def unresumed(task: Task, error: MusterdError, state: TaskState = TaskState.FAILED) -> Ending:
+    """Return the ending of a task that cannot go on, with what its earlier attempts spent and left."""
+    task_error = task_error_of(error)
+    payload = TaskFailed(error=task_error, usage=task.usage, output=task.output, state=state)
+    return Ending(payload=payload, state=state, usage=task.usage, output=task.output, error=task_error)
 
 
 def canceled(recorder: StepRecorder, reason: str) -> Ending:

@@ -109,7 +109,8 @@ class Builder:
             raise MusterdError(reason=Reason.FACTORY_PERMISSION_DENIED, message=str(error)) from error
         except FactoryValidationError as error:
             raise MusterdError(reason=Reason.FACTORY_INVALID_INPUT, message=str(error)) from error
-        except Exception as error:
+        # A factory that calls sys.exit would end the server, and with it the runs of all others.
+        except (Exception, SystemExit) as error:
             if isinstance(error, TimeoutError) and timer.expired():
                 raise MusterdError(
                     reason=Reason.FACTORY_TIMEOUT,
@@ -135,7 +136,15 @@ class Builder:
 
 def _in_context_of_caller(factory: FactoryCallable) -> FactoryCallable:
     inherited = contextvars.copy_context()
-    return lambda context: inherited.run(factory, context)
+
+    def call(context: RequestContext) -> Any:
+        try:
+            return inherited.run(factory, context)
+        except StopIteration as error:
+            # No future can hold it: who awaits the thread would wait for ever.
+            raise RuntimeError("the factory raised StopIteration") from error
+
+    return call
 
 
 def _is_coroutine_function(factory: Any) -> bool:

@@ -26,13 +26,14 @@ class AttemptLost(Exception):  # noqa: N818 - not an error of the run: it tells 
 class RunLog:
     """The buffered writes of one attempt. All that was said before a commit is stored by it, in order.
 
-    Deltas are stored within the flush window, all else at once. Nothing reaches a reader before it is stored.
+    Deltas, and what is said to be able to wait, are stored within the flush window, all else at once. Nothing reaches a
+    reader before it is stored.
     """
 
     def __init__(self, writer: "LogWriter", task_id: str, attempt: int, on_lost: Callable[[], None]) -> None:
         self.task_id = task_id
         self.attempt = attempt
-        self.last_flush_at = float("-inf")
+        self.deltas_flushed_at = float("-inf")
         self._writer = writer
         self._on_lost = on_lost
         self._payloads: list[Payload] = []
@@ -43,7 +44,9 @@ class RunLog:
         self._output: Output | None = None
         self._error: TaskError | None = None
         self._waiters: list[Waiter] = []
+        self._has_deltas = False
         self._is_lost = False
+        self._refusal: Exception | None = None
 
     @property
     def backlog(self) -> int:
@@ -51,8 +54,9 @@ class RunLog:
         return len(self._payloads)
 
     def delta(self, payload: Payload) -> None:
-        """Say something that may wait for the flush window."""
+        """Say a piece of a response, which may wait for the flush window unless none was stored within it."""
         self._payloads.append(payload)
+        self._has_deltas = True
         self._writer.touch(self)
 
     def say(
@@ -62,8 +66,12 @@ class RunLog:
         state: TaskState | None = None,
         usage: Usage | None = None,
         applied_steer_ids: tuple[str, ...] = (),
+        can_wait: bool = False,
     ) -> None:
-        """Say something that is stored as soon as the writer gets to it; its pieces are stored together."""
+        """Say something that is stored as soon as the writer gets to it; its pieces are stored together.
+
+        What `can_wait` is stored with what comes next, or when the flush window ends.
+        """
         self._payloads += payloads
         self._applied_steer_ids += applied_steer_ids
         if step is not None:
@@ -72,12 +80,21 @@ class RunLog:
             self._state = state
         if usage is not None:
             self._usage = usage
-        self._writer.schedule(self)
+        if can_wait:
+            self._writer.delay(self)
+        else:
+            self._writer.schedule(self)
 
     async def commit(self) -> None:
-        """Return once all that was said is stored. Raises AttemptLost."""
+        """Return once all that was said is stored.
+
+        Raises AttemptLost, or once what the store said of something that it cannot hold.
+        """
         if self._is_lost:
             raise AttemptLost
+        if self._refusal is not None:
+            refusal, self._refusal = self._refusal, None
+            raise refusal
         waiter: Waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._writer.schedule(self)
@@ -97,8 +114,10 @@ class RunLog:
         self.say(payload, state=state, usage=usage)
         await self.commit()
 
-    def take(self) -> tuple[TaskWrite, list[Waiter]]:
+    def take(self, now: float) -> tuple[TaskWrite, list[Waiter]]:
         """Hand over what is buffered as one write, with those who wait for it."""
+        if self._has_deltas:
+            self._has_deltas, self.deltas_flushed_at = False, now
         write = TaskWrite(
             task_id=self.task_id,
             attempt=self.attempt,
@@ -115,6 +134,10 @@ class RunLog:
         self._state, self._usage = None, None
         return write, waiters
 
+    def refuse(self, error: Exception) -> None:
+        """Learn that something of what was said cannot be stored at all: the next commit raises `error`."""
+        self._refusal = error
+
     def lose(self) -> None:
         """Learn that the attempt is over for others have the task."""
         self._is_lost = True
@@ -129,7 +152,8 @@ class LogWriter:
         self._clock = clock
         self._limits = limits
         self._due: dict[RunLog, None] = {}
-        self._delayed: dict[RunLog, None] = {}
+        # Each with the time of the loop at which it has waited for long enough, the oldest first.
+        self._delayed: dict[RunLog, float] = {}
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._is_closing = False
@@ -158,22 +182,41 @@ class LogWriter:
         self._due[log] = None
         self._wake.set()
 
-    def touch(self, log: RunLog) -> None:
-        """Write this log's buffer soon: at once when nothing was written within the window, else when that ends."""
-        if log in self._due or (log in self._delayed and log.backlog < self._limits.flush_max_events):
+    def delay(self, log: RunLog) -> None:
+        """Write this log's buffer when the window ends."""
+        if log in self._due or log in self._delayed:
             return
-        window = self._limits.flush_window_seconds
-        if log.backlog >= self._limits.flush_max_events or self._clock.monotonic() - log.last_flush_at >= window:
-            self.schedule(log)
-            return
-        self._delayed[log] = None
+        due_at = asyncio.get_running_loop().time() + self._limits.flush_window_seconds
+        self._delayed[log] = due_at
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(window, self._release_delayed)
+            self._set_timer(due_at)
+
+    def _set_timer(self, due_at: float) -> None:
+        self._timer = asyncio.get_running_loop().call_at(due_at, self._ring, due_at)
+
+    def _ring(self, now: float) -> None:
+        """Let all go together once the oldest has waited for long enough: they share a transaction."""
+        self._timer = None
+        oldest = next(iter(self._delayed.values()), now)
+        if oldest <= now:
+            self._release_delayed()
+        else:
+            self._set_timer(oldest)
+
+    def touch(self, log: RunLog) -> None:
+        """Write this log's buffer soon: at once when no delta was written within the window, else when that ends."""
+        if log in self._due:
+            return
+        limits = self._limits
+        is_quiet = self._clock.monotonic() - log.deltas_flushed_at >= limits.flush_window_seconds
+        if is_quiet or log.backlog >= limits.flush_max_events:
+            self.schedule(log)
+        else:
+            self.delay(log)
 
     def _release_delayed(self) -> None:
-        self._timer = None
         if self._delayed:
-            self._due |= self._delayed
+            self._due |= dict.fromkeys(self._delayed)
             self._delayed.clear()
             self._wake.set()
 
@@ -188,9 +231,8 @@ class LogWriter:
             now = self._clock.monotonic()
             taken: list[tuple[RunLog, TaskWrite, list[Waiter]]] = []
             for log in logs:
-                log.last_flush_at = now
                 self._delayed.pop(log, None)
-                taken.append((log, *log.take()))
+                taken.append((log, *log.take(now)))
             await self._store_all(taken)
 
     async def _store_all(self, taken: list[tuple[RunLog, TaskWrite, list[Waiter]]]) -> None:
@@ -203,11 +245,13 @@ class LogWriter:
                             waiter.set_result(None)
                 case Lost():
                     log.lose()
-                    for waiter in waiters:
-                        if not waiter.done():
-                            waiter.set_exception(AttemptLost())
+                    _fail_all(waiters, AttemptLost())
+                case error:
+                    logger.error("write_refused", task=log.task_id, exception=traceback_of(error))
+                    log.refuse(error)
+                    _fail_all(waiters, error)
 
-    async def _write_until_stored(self, writes: list[TaskWrite]) -> list[Stored | Lost]:
+    async def _write_until_stored(self, writes: list[TaskWrite]) -> list[Stored | Lost | Exception]:
         while True:
             try:
                 return list(await self._store.write(writes))
@@ -217,6 +261,13 @@ class LogWriter:
                     return [Lost()] * len(writes)
                 logger.warning("store_unavailable", error=str(error), writes=len(writes))
                 await self._clock.sleep(error.retry_after_seconds or self._limits.store_retry_delay_seconds)
-            except Exception as error:  # noqa: BLE001 - the writer serves all runs: one batch must not end it
-                logger.error("writes_lost", writes=len(writes), exception=traceback_of(error))  # noqa: TRY400 - it has it
-                return [Lost()] * len(writes)
+            except Exception as error:  # noqa: BLE001 - the writer serves all runs: one must not end the others
+                if len(writes) > 1:
+                    return [(await self._write_until_stored([write]))[0] for write in writes]
+                return [error]
+
+
+def _fail_all(waiters: list[Waiter], error: Exception) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_exception(error)

@@ -117,6 +117,7 @@ class StepRecorder:
             opening,
             step=self._model_step(),
             applied_steer_ids=tuple(steer.steer_id for steer in steers),
+            can_wait=not steers,
         )
 
     def _model_step(self, response_json: bytes = b"", known_tools: tuple[str, ...] = ()) -> ModelStep:
@@ -177,9 +178,13 @@ class StepRecorder:
         self._log.say(*voided, state=TaskState.WORKING)
 
     def complete_request(self, response: ModelResponse, tool_names: Collection[str]) -> None:
-        """Record the response. It is stored with whatever is stored next, before any tool of it may run."""
+        """Record the response. It is stored with what is stored next, and always before a tool of it may run.
+
+        A response that calls no tool is most often the last: it waits a moment for the end of the run.
+        """
         self.partial, self._partial_usage = None, RequestUsage()
         called = dict.fromkeys(call.tool_name for call in response.tool_calls)
+        known_tools = tuple(name for name in called if name in tool_names)
         self._log.say(
             ModelRequestCompleted(
                 step=self.step,
@@ -187,7 +192,8 @@ class StepRecorder:
                 usage=usage_of_request(response.usage),
                 finish_reason=response.finish_reason or "",
             ),
-            step=self._model_step(dump_response(response), tuple(name for name in called if name in tool_names)),
+            step=self._model_step(dump_response(response), known_tools),
+            can_wait=True,
         )
 
     def record_tool(self, step: ToolStep, *payloads: Payload) -> None:

@@ -51,11 +51,20 @@ class Registration:
         return self.source.input_schema if isinstance(self.source, AgentFactory) else None
 
     def validate_input(self, value: Mapping[str, JsonValue]) -> str:
-        """Return the validated input as JSON. Raises MusterdError INVALID_INPUT with a violation per error."""
+        """Return the input as JSON, once it is valid. Raises MusterdError INVALID_INPUT with a violation per error.
+
+        What the model makes of it is not what is stored: not every model reads again what it dumps.
+        """
+        text = json.dumps(value)
+        self.load_input(text)
+        return text
+
+    def load_input(self, text: str) -> Any:
+        """Return the input as the factory reads it. Raises as `validate_input`: another process may have stored it."""
         if self.input_schema is None:
-            return json.dumps(value)
+            return json.loads(text)
         try:
-            return self.input_schema.model_validate(value).model_dump_json(by_alias=True, round_trip=True)
+            return self.input_schema.model_validate_json(text)
         except ValidationError as error:
             violations = tuple(
                 FieldViolation(
@@ -71,12 +80,6 @@ class Registration:
                 f"{violations[0].message}",
                 violations=violations,
             ) from None
-
-    def load_input(self, stored_json: str) -> Any:
-        """Return the input that `validate_input` made, as the factory reads it."""
-        if self.input_schema is None:
-            return json.loads(stored_json)
-        return self.input_schema.model_validate_json(stored_json)
 
 
 class Registry:

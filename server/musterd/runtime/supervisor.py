@@ -15,7 +15,7 @@ from musterd.domain.event import AuthRequired, TaskStarted
 from musterd.domain.ports import CancelOrder, ClaimedTask, Created, Inbox, NewTask, Steer, SteerState, Store
 from musterd.domain.step import Journal
 from musterd.domain.task import Task, TaskSpec, TaskState
-from musterd.runtime.attempt import Ending, canceled, failed, run_agent
+from musterd.runtime.attempt import Ending, canceled, run_agent, unresumed
 from musterd.runtime.building import Builder, Ready
 from musterd.runtime.control import RunControl
 from musterd.runtime.failures import traceback_of, unforeseen
@@ -179,8 +179,8 @@ class Supervisor:
                 continue
             try:
                 claimed = await self._store.claim_abandoned(self._owner, free)
-            except MusterdError as error:
-                logger.warning("claim_failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, tasks that come later must be claimed
+                logger.error("claim_failed", exception=traceback_of(error))  # noqa: TRY400 - it has it
                 await self._clock.sleep(self._limits.store_retry_delay_seconds)
                 self._claim_wake.set()
                 continue
@@ -194,7 +194,8 @@ class Supervisor:
         task, spec = claimed.task, claimed.spec
         log = self._open_log(run, task)
         try:
-            if await self._park_if_too_old(task, spec):
+            # One that is being canceled does nothing any more under its identity.
+            if task.state is not TaskState.CANCELING and await self._park_if_too_old(task, spec):
                 return
             journal = await self._patiently(lambda: self._store.load_journal(task.task_id))
             inbox = await self._patiently(lambda: self._store.read_inbox(task.task_id))
@@ -202,13 +203,20 @@ class Supervisor:
                 log.say(TaskStarted(session_id=task.session_id, parent_task_id=task.parent_task_id))
             await self._resume(run, claimed, journal, inbox)
         except MusterdError as error:
-            recorder = StepRecorder(log, NO_JOURNAL, {}, self._clock, self._limits)
-            is_first = task.attempt == 1 and task.state is not TaskState.CANCELING
-            await self._end(log, failed(error, recorder, TaskState.REJECTED if is_first else TaskState.FAILED))
+            await self._give_up(log, task, error)
         except AttemptLost:
             logger.info("attempt_lost", task=task.task_id, attempt=task.attempt)
-        except Exception as error:  # noqa: BLE001 - the claim of one task must not end the others
-            logger.error("resume_failed", task=task.task_id, exception=traceback_of(error))  # noqa: TRY400 - it has it
+        except Exception as error:  # noqa: BLE001 - nobody would ever end a task that is left as it is
+            text = "the task could not be taken up again"
+            await self._give_up(log, task, unforeseen(Reason.INTERNAL, text, error, task=task.task_id))
+
+    async def _give_up(self, log: RunLog, task: Task, error: MusterdError) -> None:
+        is_first = task.attempt == 1 and task.state is not TaskState.CANCELING
+        ending = unresumed(task, error, TaskState.REJECTED if is_first else TaskState.FAILED)
+        try:
+            await self._end(log, ending)
+        except AttemptLost:
+            logger.info("attempt_lost", task=task.task_id, attempt=task.attempt)
 
     async def _park_if_too_old(self, task: Task, spec: TaskSpec) -> bool:
         expired_at = spec.identity.captured_at + timedelta(seconds=self._limits.snapshot_max_age_seconds)
@@ -261,13 +269,14 @@ class Supervisor:
         except AttemptLost:
             logger.info("attempt_lost", task=task.task_id, attempt=task.attempt)
         except asyncio.CancelledError:
-            await self._release(task)
+            await self._release(log, task)
             raise
 
-    async def _release(self, task: Task) -> None:
+    async def _release(self, log: RunLog, task: Task) -> None:
         try:
+            await log.commit()
             await self._store.release_task(task.task_id, task.attempt)
-        except MusterdError as error:
+        except (AttemptLost, MusterdError) as error:
             logger.warning("release_failed", task=task.task_id, error=str(error))
 
     def _remaining_seconds(self, task: Task, spec: TaskSpec) -> float:

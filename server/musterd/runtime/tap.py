@@ -135,9 +135,9 @@ def delta_of(event: ModelResponseStreamEvent, step: int) -> DeltaEvent | None:
     """Return what a stream event adds to the response, as an event of the log; None when it adds nothing."""
     match event:
         case PartDeltaEvent(index=index, delta=TextPartDelta(content_delta=text)):
-            return TextDelta(step=step, part_index=index, text=text) if text else None
+            return TextDelta(step=step, part_index=index, text=storable(text)) if text else None
         case PartDeltaEvent(index=index, delta=ThinkingPartDelta(content_delta=text)):
-            return ThinkingDelta(step=step, part_index=index, text=text) if text else None
+            return ThinkingDelta(step=step, part_index=index, text=storable(text)) if text else None
         case PartDeltaEvent(index=index, delta=ToolCallPartDelta() as delta):
             return _arguments_delta(step, index, delta.tool_call_id, delta.tool_name_delta, delta.args_delta)
         case PartStartEvent(index=index, part=part):
@@ -149,13 +149,18 @@ def delta_of(event: ModelResponseStreamEvent, step: int) -> DeltaEvent | None:
 def _delta_of_start(step: int, index: int, part: ModelResponsePart) -> DeltaEvent | None:
     match part:
         case TextPart(content=text):
-            return TextDelta(step=step, part_index=index, text=text) if text else None
+            return TextDelta(step=step, part_index=index, text=storable(text)) if text else None
         case ThinkingPart(content=text):
-            return ThinkingDelta(step=step, part_index=index, text=text) if text else None
+            return ThinkingDelta(step=step, part_index=index, text=storable(text)) if text else None
         case ToolCallPart():
             return _arguments_delta(step, index, part.tool_call_id, part.tool_name, part.args)
         case _:
             return None
+
+
+def storable(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which some models send and no encoding of the log can hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _arguments_delta(
@@ -166,5 +171,5 @@ def _arguments_delta(
         part_index=index,
         tool_call_id=tool_call_id or "",
         tool_name=tool_name or "",
-        arguments_json=args if isinstance(args, str) else to_json(args).decode() if args else "",
+        arguments_json=storable(args) if isinstance(args, str) else to_json(args).decode() if args else "",
     )

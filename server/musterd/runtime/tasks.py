@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.errors import MusterdError, Reason, invalid_argument
 from musterd.domain.event import AuthRenewed
 from musterd.domain.ids import new_id
 from musterd.domain.ports import CancelOrder, RequestKey, Steer, SteerState, Store, TaskQuery
@@ -64,6 +64,9 @@ class Tasks:
     async def watch(self, viewer: Viewer, task_id: str, after_sequence: int) -> tuple[Task, Sequence[Task], Follower]:
         """Return a task, what is below it, and a follower of its tree's log. Hand the follower back to the hub."""
         task = await self._store.get_task(viewer, task_id)
+        if after_sequence > task.last_sequence:
+            message = f"is {after_sequence}, but the log ends at {task.last_sequence}"
+            raise invalid_argument("after_sequence", "range", message)
         return task, await self._store.get_descendants(task_id), self._hub.follow(task.root_task_id, after_sequence)
 
     async def wait(self, viewer: Viewer, task_ids: Sequence[str], *, wait_for_any: bool, seconds: float) -> Waited:

@@ -54,7 +54,7 @@ class ServerSettings(Section):
         default=20, ge=0, le=3600, description="Time for running calls and tasks to come to rest when the server stops."
     )
     max_message_bytes: int = Field(
-        default=8 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024, description="Largest message in either direction."
+        default=8 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024, description="Largest message that the server takes."
     )
     metadata_allow_list: TextList = Field(
         default=(), description="Keys of the caller's metadata that factories see and that are stored with a task."

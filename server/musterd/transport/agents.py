@@ -7,6 +7,7 @@ from musterd.auth import Action, Resource, acting_user, allows, snapshot, viewer
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError
 from musterd.domain.ports import CancelOrder
+from musterd.domain.principal import Viewer
 from musterd.domain.task import ComponentKind, ComponentRef
 from musterd.runtime.registry import ComponentInfo, Registry
 from musterd.runtime.runs import RunRequest, Runs, Started
@@ -88,7 +89,9 @@ class AgentServicer:
             cascade=True,
             user_id=call.principal.user_id,
         )
-        await self.tasks.cancel(viewer_of(call.principal), started.created.task.task_id, order, None)
+        task = started.created.task
+        owner = Viewer(tenant_id=task.tenant_id, user_id=task.user_id)
+        await self.tasks.cancel(owner, task.task_id, order, None)
 
     def _run_request(self, request: pb2.RunAgentRequest, ref: ComponentRef, call: Call) -> RunRequest:
         principal = call.principal

@@ -16,6 +16,11 @@ from musterd.runtime.failures import unforeseen
 
 DOMAIN = "musterd"
 
+TEXT_MAX_BYTES = 768
+FIELD_TEXT_MAX_BYTES = 256
+VIOLATIONS_MAX_BYTES = 2_048
+"""Trailers of more than 8 KiB may be dropped on the way, and the whole status with them: what is longer is cut."""
+
 STATUS_OF: Mapping[Reason, grpc.StatusCode] = {
     Reason.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INVALID_INPUT: grpc.StatusCode.INVALID_ARGUMENT,
@@ -47,7 +52,6 @@ STATUS_OF: Mapping[Reason, grpc.StatusCode] = {
     Reason.MODEL_BEHAVIOR: grpc.StatusCode.INTERNAL,
     Reason.TOOL_FAILED: grpc.StatusCode.INTERNAL,
     Reason.TASK_LOST: grpc.StatusCode.ABORTED,
-    Reason.IDENTITY_EXPIRED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
 }
 """Every reason has one status: a test demands it."""
@@ -56,9 +60,9 @@ STATUS_OF: Mapping[Reason, grpc.StatusCode] = {
 def status_of(error: MusterdError) -> grpc.Status:
     """Return the status of a domain error: its code, its text, and exactly one ErrorInfo among its details."""
     code: tuple[int, str] = STATUS_OF[error.reason].value
-    return cast("Any", rpc_status).to_status(
-        Status(code=code[0], message=error.message, details=[_packed(detail) for detail in _details_of(error)])
-    )
+    text = _cut(error.message, TEXT_MAX_BYTES)
+    details = [_packed(detail) for detail in _details_of(error, text)]
+    return cast("Any", rpc_status).to_status(Status(code=code[0], message=text, details=details))
 
 
 def status_of_unforeseen(error: Exception, method: str) -> grpc.Status:
@@ -66,32 +70,53 @@ def status_of_unforeseen(error: Exception, method: str) -> grpc.Status:
     return status_of(unforeseen(Reason.INTERNAL, "the call failed unexpectedly", error, method=method))
 
 
-def _details_of(error: MusterdError) -> list[Message]:
-    details: list[Message] = [
-        details_pb2.ErrorInfo(reason=error.reason.value, domain=DOMAIN, metadata=dict(error.metadata))
-    ]
-    if error.violations:
-        violations = [
-            details_pb2.BadRequest.FieldViolation(field=each.path, reason=each.rule, description=each.message)
-            for each in error.violations
-        ]
+def _details_of(error: MusterdError, text: str) -> list[Message]:
+    violations = _violations_of(error)
+    metadata = dict(error.metadata)
+    if omitted := len(error.violations) - len(violations):
+        metadata["omitted_violations"] = str(omitted)
+    details: list[Message] = [details_pb2.ErrorInfo(reason=error.reason.value, domain=DOMAIN, metadata=metadata)]
+    if violations:
         details.append(details_pb2.BadRequest(field_violations=violations))
     if error.retry_after_seconds is not None:
         delay = Duration()
         delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
         details.append(details_pb2.RetryInfo(retry_delay=delay))
     if error.quota is not None:
-        violation = details_pb2.QuotaFailure.Violation(subject=error.quota, description=error.message)
+        violation = details_pb2.QuotaFailure.Violation(subject=error.quota, description=text)
         details.append(details_pb2.QuotaFailure(violations=[violation]))
     if STATUS_OF[error.reason] is grpc.StatusCode.FAILED_PRECONDITION:
         violation = details_pb2.PreconditionFailure.Violation(
-            type=error.reason.value, subject=error.metadata.get("task_id", ""), description=error.message
+            type=error.reason.value, subject=error.metadata.get("task_id", ""), description=text
         )
         details.append(details_pb2.PreconditionFailure(violations=[violation]))
     if STATUS_OF[error.reason] is grpc.StatusCode.NOT_FOUND:
         name = error.metadata.get("task_id") or error.metadata.get("component_id", "")
-        details.append(details_pb2.ResourceInfo(resource_name=name, description=error.message))
+        details.append(details_pb2.ResourceInfo(resource_name=name, description=text))
     return details
+
+
+def _violations_of(error: MusterdError) -> list[details_pb2.BadRequest.FieldViolation]:
+    """Return as many of the violations as there is room for, at least one if there is any."""
+    violations: list[details_pb2.BadRequest.FieldViolation] = []
+    size = 0
+    for each in error.violations:
+        violation = details_pb2.BadRequest.FieldViolation(
+            field=_cut(each.path, FIELD_TEXT_MAX_BYTES),
+            reason=each.rule,
+            description=_cut(each.message, FIELD_TEXT_MAX_BYTES),
+        )
+        size += violation.ByteSize()
+        if violations and size > VIOLATIONS_MAX_BYTES:
+            break
+        violations.append(violation)
+    return violations
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    """Return a text that fits, and that protobuf takes."""
+    data = text.encode(errors="replace")
+    return data.decode() if len(data) <= most_bytes else data[: most_bytes - 3].decode(errors="ignore") + "…"
 
 
 def _packed(detail: Message) -> AnyMessage:

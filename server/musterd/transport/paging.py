@@ -4,15 +4,17 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from google.protobuf.message import Message
 
-from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.errors import FieldViolation, MusterdError, Reason
 from musterd.domain.principal import Viewer
 
 DIGEST_BYTES = 12
+TOKEN_MAX_CHARS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,29 @@ class PageScope:
         """Return where the page before ended; None for the first page. Raises MusterdError PAGE_TOKEN_INVALID."""
         if not token:
             return None
-        try:
-            decoded: Any = json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
-        except (binascii.Error, ValueError):
-            decoded = None
-        if isinstance(decoded, list):
-            digest, *position = map(str, cast("list[object]", decoded) or [""])
+        if len(token) <= TOKEN_MAX_CHARS:
+            digest, *position = _decode(token)
             if digest == self.digest and len(position) == length:
                 return tuple(position)
-        raise MusterdError(
-            reason=Reason.PAGE_TOKEN_INVALID,
-            message="page_token: take it from next_page_token of the same call with the same filters",
-        )
+        raise page_token_invalid()
+
+
+def _decode(token: str) -> Sequence[str]:
+    """Return the digest and the position of a token; no position when it is none of ours."""
+    try:
+        decoded: Any = json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
+        texts = [str(each) for each in cast("list[object]", decoded)] if isinstance(decoded, list) else []
+        "".join(texts).encode()
+    except (binascii.Error, ValueError, RecursionError):
+        texts = []
+    return texts or [""]
+
+
+def page_token_invalid() -> MusterdError:
+    """Return the error for a token that this call has not made."""
+    message = "take it from next_page_token of the same call with the same filters"
+    return MusterdError(
+        reason=Reason.PAGE_TOKEN_INVALID,
+        message=f"page_token: {message}",
+        violations=(FieldViolation(path="page_token", rule="page_token", message=message),),
+    )

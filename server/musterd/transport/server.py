@@ -12,9 +12,10 @@ from typing import Any, cast
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from musterd.transport.health import HealthServicer
 from musterd.transport.rpc import handlers_of
 
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
@@ -57,7 +58,7 @@ class GrpcServer:
     ) -> None:
         self.tcp_port: int | None = None
         self._names = [service.full_name for service in services]
-        self._health = health.aio.HealthServicer()
+        self._health = HealthServicer(self._names)
         self._unix_socket: Path | None = None
         self._server = grpc.aio.server(
             interceptors=list(interceptors),
@@ -99,7 +100,7 @@ class GrpcServer:
         if binding.unix_socket is not None:
             self._bind_unix(binding.unix_socket, binding.unix_socket_mode)
         await self._server.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._health.serve()
 
     def _bind_tcp(self, binding: Binding) -> int:
         try:
@@ -123,13 +124,9 @@ class GrpcServer:
         path.chmod(mode)
         self._unix_socket = path
 
-    async def _set_health(self, status: int) -> None:
-        for name in ("", *self._names):
-            await self._health.set(name, cast("Any", status))
-
-    async def announce_shutdown(self) -> None:
+    def announce_shutdown(self) -> None:
         """Tell health checkers that this server takes no more work."""
-        await self._health.enter_graceful_shutdown()
+        self._health.shut_down()
 
     async def stop(self, grace_seconds: float) -> None:
         """Take no more calls, let those under way end within the grace, and remove the socket."""

@@ -9,17 +9,17 @@ from google.protobuf.message import Message
 
 from musterd.auth import acting_user, snapshot, viewer_of
 from musterd.domain.clock import Clock
-from musterd.domain.errors import invalid_argument
+from musterd.domain.errors import MusterdError, Reason, invalid_argument
 from musterd.domain.ports import CancelOrder, RequestKey, SteerState, TaskQuery
-from musterd.domain.task import ComponentRef, Task
+from musterd.domain.task import ComponentKind, ComponentRef, Task
 from musterd.runtime.streams import Streams, StreamScope
 from musterd.runtime.tasks import CancelOutcome, Tasks
 from musterd.transport.call import Call, current_call
 from musterd.transport.codec import requests as decode
 from musterd.transport.codec.tasks import KIND_FROM_WIRE, STATE_FROM_WIRE, encode_task
-from musterd.transport.paging import PageScope
+from musterd.transport.paging import PageScope, page_token_invalid
 from musterd.transport.streaming import encode_stream
-from musterd_client.v1 import event_pb2, task_pb2
+from musterd_client.v1 import component_pb2, event_pb2, task_pb2
 from musterd_client.v1 import task_service_pb2 as pb2
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,6 +30,8 @@ MAX_GRACE_SECONDS = 3_600.0
 
 WATCH_UNTIL = tuple(pb2.WatchUntil.values())
 WAIT_MODES = tuple(pb2.WaitMode.values())
+TASK_STATES = tuple(task_pb2.TaskState.values())
+COMPONENT_KINDS = tuple(component_pb2.ComponentKind.values())
 CANCEL_MODES = tuple(pb2.CancelMode.values())
 CANCEL_OUTCOMES = {
     each: cast("pb2.CancelOutcome", pb2.CancelOutcome.Value(f"CANCEL_OUTCOME_{each.name}")) for each in CancelOutcome
@@ -83,7 +85,7 @@ class TaskServicer:
         if not 1 <= len(request.task_ids) <= decode.MAX_WAIT_TASKS:
             message = f"names {len(request.task_ids)} tasks; it must name 1 to {decode.MAX_WAIT_TASKS}"
             raise invalid_argument("task_ids", "items", message)
-        task_ids = [decode.required_id("task_ids", task_id) for task_id in request.task_ids]
+        task_ids = [decode.required_id(f"task_ids[{i}]", task_id) for i, task_id in enumerate(request.task_ids)]
         waited = await self.tasks.wait(
             viewer_of(current_call().principal),
             task_ids,
@@ -133,9 +135,13 @@ class TaskServicer:
         """Give a task in AUTH_REQUIRED the identity of this call."""
         call = current_call()
         task_id = decode.required_id("task_id", request.task_id)
+        question_id = decode.bounded_text("question_id", request.question_id, decode.MAX_ID_CHARS)
         decode.bounded_text("answer", request.answer, decode.MAX_STEER_CHARS)
         viewer = viewer_of(call.principal)
-        owner, _ = acting_user(call.principal, (await self.tasks.get(viewer, task_id)).user_id, "")
+        seen = await self.tasks.get(viewer, task_id)
+        if question_id:
+            raise _no_such_question(seen)
+        owner, _ = acting_user(call.principal, seen.user_id, "")
         identity = snapshot(call.principal, owner, self.clock.now())
         task = await self.tasks.renew_identity(viewer, task_id, identity, _key(request, call))
         return pb2.AnswerTaskResponse(task=encode_task(task))
@@ -150,25 +156,44 @@ def _key(request: Message, call: Call) -> RequestKey | None:
     return decode.request_key(request, tenant_id=principal.tenant_id, user_id=principal.user_id, method=call.method)
 
 
+def _no_such_question(task: Task) -> MusterdError:
+    return MusterdError(
+        reason=Reason.TASK_NOT_WAITING,
+        message=f"the task is {task.state.value} and waits for no answer to such a question",
+        metadata={"task_id": task.task_id, "state": task.state.value},
+    )
+
+
 def _position(task: Task) -> tuple[str, str]:
     return str((task.create_time - EPOCH) // timedelta(microseconds=1)), task.task_id
 
 
-def _task_query(request: pb2.ListTasksRequest, scope: PageScope, call: Call) -> TaskQuery:
-    known_states = tuple(task_pb2.TaskState.values())
-    states = [decode.enum_number("states", number, known_states) for number in request.states]
-    kind = KIND_FROM_WIRE.get(request.component.kind)
-    if request.component.id and kind is None:
+def _before(scope: PageScope, page_token: str) -> tuple[datetime, str] | None:
+    if (position := scope.position(page_token, 2)) is None:
+        return None
+    try:
+        return EPOCH + timedelta(microseconds=int(position[0])), position[1]
+    except (ValueError, OverflowError):
+        raise page_token_invalid() from None
+
+
+def _component_filter(request: pb2.ListTasksRequest) -> tuple[ComponentKind | None, str]:
+    number = decode.enum_number("component.kind", request.component.kind, COMPONENT_KINDS)
+    component_id = decode.bounded_text("component.id", request.component.id, decode.MAX_ID_CHARS)
+    if component_id and not number:
         raise invalid_argument("component.kind", "required", "an id needs the kind of the component")
-    before = None
-    if (position := scope.position(request.page_token, 2)) is not None:
-        before = (EPOCH + timedelta(microseconds=int(position[0])), position[1])
+    return KIND_FROM_WIRE.get(number), component_id
+
+
+def _task_query(request: pb2.ListTasksRequest, scope: PageScope, call: Call) -> TaskQuery:
+    states = [decode.enum_number(f"states[{i}]", number, TASK_STATES) for i, number in enumerate(request.states)]
+    kind, component_id = _component_filter(request)
     return TaskQuery(
         viewer=viewer_of(call.principal),
         limit=decode.page_size(request.page_size) + 1,
-        before=before,
+        before=_before(scope, request.page_token),
         states=frozenset(STATE_FROM_WIRE[number] for number in states if number),
-        component=ComponentRef(kind=kind, id=request.component.id) if kind and request.component.id else None,
+        component=ComponentRef(kind=kind, id=component_id) if kind and component_id else None,
         component_kind=kind or "",
         session_id=decode.bounded_text("session_id", request.session_id, decode.MAX_ID_CHARS),
         parent_task_id=decode.bounded_text("parent_task_id", request.parent_task_id, decode.MAX_ID_CHARS),

@@ -3,10 +3,11 @@
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 from pydantic_ai import Agent, RunContext, Tool
 
-from musterd import AgentFactory, FactoryPermissionError, Musterd, RequestContext
+from musterd import AgentFactory, Musterd, RequestContext
 from musterd.testing.model import connect_model
 
 MODEL = connect_model(os.environ["SHOP_MODEL_URL"])
@@ -56,7 +57,7 @@ def look_up(order_id: str) -> str:
     return "found"
 
 
-TOOLS = {
+TOOLS: dict[str, Tool[Any]] = {
     "order_status": Tool(order_status),
     "refund": Tool(refund),
     "charge": Tool(charge),
@@ -66,9 +67,7 @@ TOOLS = {
 
 def build_support(context: RequestContext) -> Agent[RequestContext, str]:
     """Build for who is calling: the tier is a claim of the token, what may be paid back a scope."""
-    tier = context.trusted.claims.get("tier")
-    if tier is None:
-        raise FactoryPermissionError("support is for customers with a tier")
+    tier = context.trusted.claims.get("tier", "free")
     names = {"order_status", "refund"} if "refunds:write" in context.trusted.scopes else {"order_status"}
     return Agent(
         MODEL,
@@ -81,4 +80,3 @@ def build_support(context: RequestContext) -> Agent[RequestContext, str]:
 clerk = Agent(MODEL, name="clerk", tools=[TOOLS["charge"], TOOLS["look_up"]])
 
 app = Musterd(agents=[AgentFactory("support", build_support), clerk])
-not_an_app = clerk

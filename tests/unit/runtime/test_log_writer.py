@@ -135,3 +135,26 @@ async def test_what_is_buffered_is_stored_before_the_writer_closes(store: Watche
         log.delta(delta)
     await writer.close()
     assert await texts(store, task.task_id) == ["0 ", "1 ", "2 "]
+
+
+async def test_what_cannot_be_stored_fails_its_own_run_alone(store: Watched) -> None:
+    """R1: the next commit of that run says so once, and its end is still stored."""
+    writer = writer_of(store, DrivenClock())
+    bad_task, good_task = await begin_task(store.real), await begin_task(store.real)
+    bad = writer.open_log(bad_task.task_id, bad_task.attempt, lambda: None)
+    good = writer.open_log(good_task.task_id, good_task.attempt, lambda: None)
+    store.gate.clear()
+    good.say()
+    await asyncio.sleep(0)
+    bad.say(TextDelta(step=1, part_index=0, text="\ud800"))
+    good.say(*deltas(1))
+    commit = asyncio.ensure_future(good.commit())
+    store.gate.set()
+    await commit
+    with pytest.raises(ValueError, match="surrogates"):
+        await bad.commit()
+    bad.say(*deltas(2))
+    await bad.commit()
+    assert await texts(store, good_task.task_id) == ["0 "]
+    assert await texts(store, bad_task.task_id) == ["0 ", "1 "]
+    await writer.close()

@@ -13,6 +13,13 @@ from tests.unit.store.conftest import StartProcess
 from musterd.store.errors import StoreOpenError
 from musterd.store.sqlite import SqliteStore
 
+DIARY = "my diary, and nobody shall touch it\n" * 100
+
+
+def read_text(path: Path) -> str:
+    """Return what a file says."""
+    return path.read_text()
+
 
 def read_fact(process: Popen[str]) -> dict[str, object]:
     """Return the next thing that a process says."""
@@ -23,6 +30,20 @@ def read_fact(process: Popen[str]) -> dict[str, object]:
 def modes(path: Path) -> dict[str, int]:
     """Return the mode of each file that belongs to a database."""
     return {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+
+
+@pytest.fixture
+def diary(path: Path) -> Path:
+    """Return the path of a file that is no database."""
+    path.write_text(DIARY)
+    return path
+
+
+@pytest.fixture
+def open_files(path: Path) -> None:
+    """Make files that everybody may read."""
+    for name in ("musterd.db", "musterd.db.lock"):
+        path.with_name(name).touch(mode=0o644)
 
 
 async def open_store(path: Path) -> SqliteStore:
@@ -65,29 +86,29 @@ async def test_all_files_are_for_this_user_alone(path: Path) -> None:
     await store.close()
 
 
-async def test_an_old_file_that_others_may_read_is_made_private(path: Path) -> None:
+async def test_an_old_file_that_others_may_read_is_made_private(path: Path, open_files: None) -> None:
     """I5."""
-    path.touch(mode=0o644)
-    path.with_name("musterd.db.lock").touch(mode=0o644)
+    assert set(modes(path).values()) == {0o644}
     store = await open_store(path)
     assert set(modes(path).values()) == {0o600}
     await store.close()
 
 
-async def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+async def test_a_missing_directory_is_named_and_not_made(tmp_path: Path) -> None:
     """R3."""
     missing = tmp_path / "missing"
     with pytest.raises(StoreOpenError, match=f"the directory {missing} of the database does not exist"):
         await open_store(missing / "musterd.db")
-    assert not missing.exists()
+    assert modes(missing) == {}
 
 
-async def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+async def test_a_file_that_is_no_database_is_left_alone_and_let_go(diary: Path) -> None:
     """R3."""
-    path.write_text("my diary, and nobody shall touch it\n" * 100)
-    with pytest.raises(StoreOpenError, match="cannot be opened: file is not a database"):
-        await open_store(path)
-    assert path.read_text().startswith("my diary")
+    for _ in range(2):
+        with pytest.raises(StoreOpenError, match="cannot be opened: file is not a database"):
+            await open_store(diary)
+    assert modes(diary) == {"musterd.db": 0o600, "musterd.db.lock": 0o600}
+    assert read_text(diary) == DIARY
 
 
 async def test_a_database_of_something_else_is_left_alone(path: Path) -> None:
@@ -97,16 +118,6 @@ async def test_a_database_of_something_else_is_left_alone(path: Path) -> None:
     connection.close()
     with pytest.raises(StoreOpenError, match="a database of something else than musterd"):
         await open_store(path)
-
-
-async def test_after_a_refusal_the_file_is_free(path: Path) -> None:
-    """R3."""
-    path.write_text("my diary\n" * 100)
-    with pytest.raises(StoreOpenError):
-        await open_store(path)
-    path.unlink()
-    store = await open_store(path)
-    await store.close()
 
 
 async def test_a_path_with_odd_characters_is_fine(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +16,26 @@ from musterd.domain.task import Part, TaskState
 from musterd.store.blobs import INLINE_PART_MAX_BYTES
 from musterd.store.sqlite import SqliteStore
 from musterd.store.sqlite.claiming import FIND_CLAIMABLE
-from musterd.store.sqlite.listing import build_statement
+from musterd.store.sqlite.events import read_events
+from musterd.store.sqlite.inbox import read_inbox
+from musterd.store.sqlite.journal import load_journal
+from musterd.store.sqlite.listing import list_tasks
+from musterd.store.sqlite.rows import read_descendants, read_many_visible, read_visible
 
+Look = Callable[[sqlite3.Connection], object]
+
+FEW = [make_root(spec=make_spec(session_id="s1")) for _ in range(20)]
 QUERY = TaskQuery(viewer=ANNA, limit=10)
 ENDED = frozenset((TaskState.COMPLETED, TaskState.FAILED))
+LOOKS: dict[str, Look] = {
+    "task": lambda found: read_visible(found, ANNA, FEW[7].task_id),
+    "tasks": lambda found: read_many_visible(found, ADMIN, [new.task_id for new in FEW[5:9]]),
+    "descendants": lambda found: read_descendants(found, FEW[7].task_id),
+    "events": lambda found: read_events(found, FEW[7].task_id, 0, 10),
+    "journal": lambda found: load_journal(found, FEW[7].task_id),
+    "inbox": lambda found: read_inbox(found, FEW[7].task_id),
+    "claim": lambda found: found.execute(FIND_CLAIMABLE, (OWNER, OWNER, 10)).fetchall(),
+}
 
 
 async def open_store(path: Path) -> SqliteStore:
@@ -29,8 +45,8 @@ async def open_store(path: Path) -> SqliteStore:
     return store
 
 
-def count_steps(connection: sqlite3.Connection, statement: str, parameters: Sequence[object]) -> int:
-    """Return how many steps of its machine SQLite takes for a statement."""
+def count_steps(connection: sqlite3.Connection, look: Look) -> int:
+    """Return how many steps of its machine SQLite takes to answer."""
     steps = 0
 
     def count() -> int:
@@ -38,25 +54,24 @@ def count_steps(connection: sqlite3.Connection, statement: str, parameters: Sequ
         steps += 1
         return 0
 
+    # The first time the schema is read too.
+    look(connection)
     connection.set_progress_handler(count, 1)
-    connection.execute(statement, parameters).fetchall()
+    look(connection)
     connection.set_progress_handler(None, 1)
     return steps
 
 
-async def count_with_few_and_many(path: Path, statement: str, parameters: Sequence[object]) -> list[int]:
-    """Return the steps of a statement with 20 and with 520 tasks, of which it never finds more than ten."""
+async def count_with_few_and_many(path: Path, look: Look) -> tuple[int, int]:
+    """Return the steps of an answer with 20 tasks, among which is all that it finds, and with 520."""
     steps: list[int] = []
     store = await open_store(path)
     with closing(sqlite3.connect(path)) as connection:
-        for count in (20, 500):
-            new = [make_root(spec=make_spec(session_id="s1")) for _ in range(count)]
+        for new in (FEW, [make_root(spec=make_spec(session_id="s1")) for _ in range(500)]):
             await asyncio.gather(*map(store.create_task, new))
-            # The first time the schema is read too.
-            connection.execute(statement, parameters).fetchall()
-            steps.append(count_steps(connection, statement, parameters))
+            steps.append(count_steps(connection, look))
     await store.close()
-    return steps
+    return steps[0], steps[1]
 
 
 @pytest.mark.parametrize("viewer", [ANNA, ADMIN], ids=["user", "administrator"])
@@ -74,13 +89,14 @@ async def count_with_few_and_many(path: Path, statement: str, parameters: Sequen
 )
 async def test_a_page_costs_the_same_with_few_and_with_many_tasks(path: Path, query: TaskQuery, viewer: Viewer) -> None:
     """R4."""
-    few, many = await count_with_few_and_many(path, *build_statement(replace(query, viewer=viewer)))
+    few, many = await count_with_few_and_many(path, lambda found: list_tasks(found, replace(query, viewer=viewer)))
     assert few == many
 
 
-async def test_a_look_for_work_that_finds_nothing_costs_the_same_with_many_tasks(path: Path) -> None:
-    """R9."""
-    few, many = await count_with_few_and_many(path, FIND_CLAIMABLE, (OWNER, 10))
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+async def test_a_look_at_a_task_costs_the_same_with_few_and_with_many(path: Path, look: Look) -> None:
+    """R4."""
+    few, many = await count_with_few_and_many(path, look)
     assert few == many
 
 

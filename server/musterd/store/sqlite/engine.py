@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -44,6 +45,8 @@ class Writer:
 
     def process(self, jobs: Sequence[Job[Transaction]]) -> Sequence[Event]:
         """Run jobs in one transaction, or each in its own when together they fail."""
+        if not _begin(self._connection, "BEGIN IMMEDIATE", jobs):
+            return ()
         try:
             return self._commit(jobs)
         except Exception as error:  # noqa: BLE001 - it is its caller's to see
@@ -53,12 +56,8 @@ class Writer:
         return [event for job in jobs for event in self.process((job,))]
 
     def _commit(self, jobs: Sequence[Job[Transaction]]) -> Sequence[Event]:
-        connection = self._connection
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        connection.execute("BEGIN IMMEDIATE")
         try:
-            transaction = Transaction(connection, self._live, self._clock())
+            transaction = Transaction(self._connection, self._live, self._clock())
             for job in jobs:
                 job.result = job.error = None
                 try:
@@ -67,11 +66,10 @@ class Writer:
                     # Operations refuse before they write.
                     job.error = refusal
             transaction.flush()
-            connection.execute("COMMIT")
+            self._connection.execute("COMMIT")
         except BaseException:
             self._live.clear()
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _roll_back(self._connection)
             raise
         self._live.trim()
         return transaction.events
@@ -85,18 +83,31 @@ class Reader:
 
     def process(self, jobs: Sequence[Job[sqlite3.Connection]]) -> Sequence[Event]:
         """Run the jobs one after the other."""
-        connection = self._connection
-        connection.execute("BEGIN")
-        try:
+        if _begin(self._connection, "BEGIN", jobs):
             for job in jobs:
                 try:
-                    job.result = job.call(connection)
+                    job.result = job.call(self._connection)
                 except Exception as error:  # noqa: BLE001 - it is its caller's to see
                     job.error = _for_caller(error)
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _roll_back(self._connection)
         return ()
+
+
+def _begin(connection: sqlite3.Connection, statement: str, jobs: Sequence[Job[Any]]) -> bool:
+    """Begin a transaction. When that cannot be, every job has the reason as its error."""
+    try:
+        _roll_back(connection)
+        connection.execute(statement)
+    except sqlite3.Error as error:
+        for job in jobs:
+            job.error = _for_caller(error)
+        return False
+    return True
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _for_caller(error: Exception) -> Exception:

@@ -13,11 +13,11 @@ _AFTER_ALL = (2**63 - 1, "")
 
 def list_tasks(connection: sqlite3.Connection, query: TaskQuery) -> Sequence[Task]:
     """Return at most `query.limit` tasks, newest first."""
-    statement, parameters = build_statement(query)
+    statement, parameters = _build(query)
     return [to_task(row) for row in connection.execute(statement, parameters).fetchall()]
 
 
-def build_statement(query: TaskQuery) -> tuple[str, Sequence[object]]:
+def _build(query: TaskQuery) -> tuple[str, Sequence[object]]:
     """Return one SELECT of the page's rows, around one SELECT of their numbers for each state.
 
     The state comes before the time in an index, so that several states are several ordered ranges.

@@ -20,7 +20,8 @@ labels
 """
 _SELECT = f"SELECT {TASK_COLUMNS} FROM task JOIN tree ON tree.root_task_id = task.root_task_id"  # noqa: S608 - of constants
 _READ = f"{_SELECT} WHERE task_id = ?"
-_VISIBLE = "task.tenant_id = ? AND user_id = coalesce(?, user_id)"
+# The plus keeps SQLite from finding rows by their tenant, which may have any number of them.
+_VISIBLE = "+task.tenant_id = ? AND +user_id = coalesce(?, user_id)"
 _READ_VISIBLE = f"{_READ} AND {_VISIBLE}"
 _READ_MANY_VISIBLE = f"{_SELECT} WHERE task_id IN (SELECT value FROM json_each(?)) AND {_VISIBLE}"  # noqa: S608 - of constants
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar, cast
@@ -92,7 +93,8 @@ class Worker(Generic[C]):
         self._call_loop(self._deliver, jobs, events)
 
     def _call_loop(self, callback: Callable[..., object], *arguments: object) -> None:
-        if not self._loop.is_closed():
+        # A loop that is closed has nobody left who waits.
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _deliver(self, jobs: list[Job[C]], events: Sequence[Event]) -> None:

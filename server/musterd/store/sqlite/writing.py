@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from musterd.domain.event import Payload, TaskCanceled, TaskFailed
+from musterd.domain.event import Payload, TaskCanceled, TaskCompleted, TaskFailed
 from musterd.domain.ports import Lost, Stored, TaskWrite
 from musterd.domain.task import TaskState, can_change
 from musterd.store.sqlite.inbox import mark_applied, refuse_pending
@@ -49,7 +49,9 @@ def with_refused_steers(transaction: Transaction, task_id: str, payloads: Sequen
     if not refused:
         return tuple(payloads)
     return tuple(
-        replace(payload, unapplied_steer_ids=refused) if isinstance(payload, TaskFailed | TaskCanceled) else payload
+        replace(payload, unapplied_steer_ids=refused)
+        if isinstance(payload, TaskCompleted | TaskFailed | TaskCanceled)
+        else payload
         for payload in payloads
     )
 

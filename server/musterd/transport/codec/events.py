@@ -33,7 +33,11 @@ def _task_started(payload: domain.TaskStarted) -> Fields:
 
 
 def _task_completed(payload: domain.TaskCompleted) -> Fields:
-    message = event_pb2.TaskCompleted(output=encode_output(payload.output), usage=encode_usage(payload.usage))
+    message = event_pb2.TaskCompleted(
+        output=encode_output(payload.output),
+        usage=encode_usage(payload.usage),
+        unapplied_steer_ids=payload.unapplied_steer_ids,
+    )
     return {"task_completed": message}
 
 

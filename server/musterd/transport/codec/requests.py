@@ -26,7 +26,9 @@ MAX_PAGE_SIZE = 1_000
 DEFAULT_PAGE_SIZE = 50
 MAX_WAIT_TASKS = 100
 MAX_WAIT_SECONDS = 3_600.0
-MAX_INPUT_DEPTH = 64
+MAX_INPUT_DEPTH = 32
+"""Protobuf itself refuses messages that are nested deeper than this many objects, and names no field."""
+
 MAX_SAFE_INTEGER = 2**53
 
 
@@ -55,16 +57,20 @@ def seconds(message: Message, path: str, default: float, most: float) -> float:
     """Return the length of time in a field, or the default when it is absent."""
     if not message.HasField(path):
         return default
-    value: Duration = getattr(message, path)
-    length = value.seconds + value.nanos / 1e9
+    length = _length_seconds(message, path)
     if not 0 <= length <= most:
         raise invalid_argument(path, "range", f"is {length:g} s; it must be from 0 to {most:g} s")
     return length
 
 
 def optional_seconds(message: Message, path: str) -> float | None:
-    """Return the length of time in a field, or None when it is absent."""
-    return seconds(message, path, 0.0, math.inf) if message.HasField(path) else None
+    """Return the length of time in a field, whatever it is, or None when it is absent."""
+    return _length_seconds(message, path) if message.HasField(path) else None
+
+
+def _length_seconds(message: Message, path: str) -> float:
+    value: Duration = getattr(message, path)
+    return value.seconds + value.nanos / 1e9
 
 
 def request_key(message: Message, *, tenant_id: str, user_id: str, method: str) -> RequestKey | None:

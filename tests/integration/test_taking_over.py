@@ -1,0 +1,98 @@
+"""Tasks that nobody runs: queued, left behind, or of no use any more."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from pydantic_ai import Agent
+from tests.support.gated_model import saying
+from tests.support.runtime_kernel import Kernel
+from tests.support.stored_runs import begin_task
+
+from musterd import AgentFactory, FactoryPermissionError, Musterd, RequestContext
+from musterd.domain.errors import Reason
+from musterd.domain.event import TaskFailed, TaskStarted
+from musterd.domain.principal import Viewer
+from musterd.domain.task import Task, TaskState
+
+VIEWER = Viewer(tenant_id="acme", user_id="ada")
+
+
+def refusing(context: RequestContext) -> Agent:
+    raise FactoryPermissionError(f"not for {context.user_id}")
+
+
+@asynccontextmanager
+async def started(kernel: Kernel) -> AsyncIterator[Kernel]:
+    await kernel.start()
+    try:
+        yield kernel
+    finally:
+        await kernel.stop()
+
+
+async def queued(kernel: Kernel, owner: str | None) -> Task:
+    """Store a task as another server would have left it, then make this one look."""
+    task = await begin_task(kernel.real_store, owner=owner)
+    kernel.supervisor.look_for_work()
+    waited = await kernel.tasks.wait(VIEWER, [task.task_id], wait_for_any=False, seconds=30)
+    return waited.tasks[0]
+
+
+async def test_a_queued_task_is_run(tmp_path: Path) -> None:
+    """R1, C7."""
+    app = Musterd(agents=[AgentFactory("agent", lambda _: Agent(saying("done")))])
+    async with started(Kernel(app, tmp_path / "a.db")) as kernel:
+        task = await queued(kernel, owner=None)
+        log = await kernel.log_of(task.task_id)
+    assert (task.state, task.attempt) == (TaskState.COMPLETED, 1)
+    assert sum(isinstance(event.payload, TaskStarted) for event in log) == 1
+
+
+@pytest.mark.parametrize(("owner", "state"), [(None, TaskState.REJECTED), ("dead", TaskState.FAILED)])
+async def test_a_refusing_factory_rejects_what_never_began_and_fails_what_did(
+    tmp_path: Path, owner: str | None, state: TaskState
+) -> None:
+    """C7: with the same reason as the status of a call."""
+    app = Musterd(agents=[AgentFactory("agent", refusing)])
+    async with started(Kernel(app, tmp_path / "a.db")) as kernel:
+        task = await queued(kernel, owner)
+        last = (await kernel.log_of(task.task_id))[-1].payload
+    assert task.state is state
+    assert task.error is not None
+    assert (task.error.reason, task.error.message) == (Reason.FACTORY_PERMISSION_DENIED, "not for ada")
+    assert isinstance(last, TaskFailed)
+    assert last.state is state
+
+
+async def test_a_task_of_a_component_that_is_gone_fails(tmp_path: Path) -> None:
+    """C7."""
+    async with started(Kernel(Musterd(), tmp_path / "a.db")) as kernel:
+        task = await queued(kernel, "dead")
+    assert task.state is TaskState.FAILED
+    assert task.error is not None
+    assert task.error.reason is Reason.COMPONENT_NOT_FOUND
+
+
+async def test_a_task_whose_input_cannot_be_read_is_lost_and_stops_no_other(tmp_path: Path) -> None:
+    """R11: it would stop every later claim."""
+    app = Musterd(agents=[AgentFactory("agent", lambda _: Agent(saying("done")))])
+    database = tmp_path / "a.db"
+    before = Kernel(app, database)
+    await before.real_store.open(lambda _: None)
+    broken, good = [await begin_task(before.real_store, owner="dead") for _ in range(2)]
+    await before.real_store.close()
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "UPDATE task_spec SET format = 99 WHERE task = (SELECT number FROM task WHERE task_id = ?)",
+            (broken.task_id,),
+        )
+    connection.close()
+    async with started(Kernel(app, database)) as kernel:
+        waited = await kernel.tasks.wait(VIEWER, [broken.task_id, good.task_id], wait_for_any=False, seconds=30)
+    lost, done = waited.tasks
+    assert done.state is TaskState.COMPLETED
+    assert lost.error is not None
+    assert (lost.state, lost.error.reason, lost.error.cause) == (TaskState.FAILED, Reason.TASK_LOST, "UNREADABLE")
