@@ -129,9 +129,8 @@ async def test_an_agent_that_handles_stream_events_itself_still_gets_them() -> N
     seen: list[str] = []
 
     async def handle(ctx: RunContext[Any], stream: Any) -> None:
-        async for event in stream:
-            if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-                seen.append(event.delta.content_delta)
+        deltas = [event.delta async for event in stream if isinstance(event, PartDeltaEvent)]
+        seen.extend(delta.content_delta for delta in deltas if isinstance(delta, TextPartDelta))
 
     events = await events_of(Agent(saying("a", "b", "c"), capabilities=[ProcessEventStream(handle)]))
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "b", "c"]

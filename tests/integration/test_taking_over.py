@@ -1,7 +1,7 @@
 """Tasks that nobody runs: queued, left behind, or of no use any more."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def refusing(context: RequestContext) -> Agent:
 
 
 @asynccontextmanager
-async def started(kernel: Kernel) -> AsyncIterator[Kernel]:
+async def started(kernel: Kernel) -> AsyncGenerator[Kernel]:
     await kernel.start()
     try:
         yield kernel
