@@ -61,8 +61,8 @@ class Service:
         owner = f"{socket.gethostname()}-{os.getpid()}-{new_id()}"
         self._builder = Builder(app.registry, limits)
         self._hub = Hub(self._store, limits)
-        changes = TaskChanges()
-        self._hub.listen(changes.notice)
+        self._changes = TaskChanges()
+        self._hub.listen(self._changes.notice)
         self._writer = LogWriter(self._store, self._clock, limits)
         self._supervisor = Supervisor(
             owner=owner, store=self._store, builder=self._builder, writer=self._writer, clock=self._clock, limits=limits
@@ -75,7 +75,7 @@ class Service:
             limits=limits,
             owner=owner,
         )
-        tasks = Tasks(store=self._store, supervisor=self._supervisor, hub=self._hub, changes=changes)
+        tasks = Tasks(store=self._store, supervisor=self._supervisor, hub=self._hub, changes=self._changes)
         streams = Streams(
             hub=self._hub, clock=self._clock, limits=limits, heartbeat_seconds=settings.server.heartbeat_seconds
         )
@@ -153,6 +153,7 @@ class Service:
         self._server.announce_shutdown()
         self._supervisor.drain()
         self._hub.close(shutting_down)
+        self._changes.close(shutting_down)
         await self._supervisor.close(self._settings.server.shutdown_grace_seconds, hurry or asyncio.Event())
         await self._server.stop(STOP_GRACE_SECONDS)
         await self._writer.close()

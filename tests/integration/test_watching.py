@@ -2,14 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from tests.support.gated_model import Gate, saying, stopping
+from tests.support.runtime_kernel import Kernel
+from tests.support.stored_runs import begin_task
 
 from musterd import Musterd
+from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.principal import Viewer
+from musterd.runtime.supervisor import shutting_down
 from musterd.testing import serve
 from musterd_client import MusterdClient, NotFoundError, TaskState, TextDelta, WaitMode, WatchUntil
 
@@ -72,6 +78,24 @@ async def test_waiting_for_any_and_for_all() -> None:
         assert (both.timed_out, both.pending_task_ids) == (False, ())
         with pytest.raises(NotFoundError):
             await client.tasks.wait([ids["slow"], "019a0000-0000-7000-8000-000000000000"])
+
+
+async def test_waits_end_with_a_server_that_goes_down(tmp_path: Path) -> None:
+    """R4: one that waits already, and one that comes late, each with a reason that says to try again."""
+    kernel = Kernel(Musterd(), tmp_path / "a.db")
+    await kernel.real_store.open(kernel.hub.publish)
+    task = await begin_task(kernel.real_store)
+    viewer = Viewer(tenant_id="acme", user_id="ada")
+    early = asyncio.create_task(kernel.tasks.wait(viewer, [task.task_id], wait_for_any=True, seconds=600))
+    await kernel.real_store.now()
+    kernel.changes.close(shutting_down)
+    late = kernel.tasks.wait(viewer, [task.task_id], wait_for_any=True, seconds=600)
+    for waiting in (early, late):
+        with pytest.raises(MusterdError) as ended:
+            await waiting
+        assert ended.value.reason is Reason.SHUTTING_DOWN
+    kernel.builder.close()
+    await kernel.real_store.close()
 
 
 async def start(client: MusterdClient, agent_id: str) -> str:

@@ -39,8 +39,8 @@ class Kernel:
         self.store: Store = cast("Store", CuttingStore(self.real_store, cut)) if cut else self.real_store
         limits, clock, owner = limits or Limits(), clock or SystemClock(), new_id()
         self.hub = Hub(self.store, limits)
-        self._changes = TaskChanges()
-        self.hub.listen(self._changes.notice)
+        self.changes = TaskChanges()
+        self.hub.listen(self.changes.notice)
         self.writer = LogWriter(self.store, clock, limits)
         self.builder = Builder(app.registry, limits)
         self.supervisor = Supervisor(
@@ -54,7 +54,7 @@ class Kernel:
             limits=limits,
             owner=owner,
         )
-        self.tasks = Tasks(store=self.store, supervisor=self.supervisor, hub=self.hub, changes=self._changes)
+        self.tasks = Tasks(store=self.store, supervisor=self.supervisor, hub=self.hub, changes=self.changes)
 
     async def start(self) -> None:
         await self.store.open(self.hub.publish)

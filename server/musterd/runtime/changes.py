@@ -1,9 +1,10 @@
 """Wakes those who wait for tasks, when something happens that they may wait for."""
 
 import asyncio
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 
+from musterd.domain.errors import MusterdError
 from musterd.domain.event import AuthRequired, Event, Steered, TaskCanceled, TaskCompleted, TaskFailed
 
 WAKING = (TaskCompleted, TaskFailed, TaskCanceled, AuthRequired, Steered)
@@ -13,6 +14,7 @@ class TaskChanges:
     """Tells waiters when a task ended, needs input, or took a message; listens to the hub."""
 
     def __init__(self) -> None:
+        self._make_error: Callable[[], MusterdError] | None = None
         self._waiters: dict[str, set[asyncio.Event]] = {}
 
     def notice(self, events: Sequence[Event]) -> None:
@@ -23,6 +25,29 @@ class TaskChanges:
             if event.task_id in self._waiters and isinstance(event.payload, WAKING):
                 for waiter in self._waiters[event.task_id]:
                     waiter.set()
+
+    def close(self, make_error: Callable[[], MusterdError]) -> None:
+        """Let every wait, and every one that begins later, end with an error of its own."""
+        self._make_error = make_error
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.set()
+
+    async def happens(self, waiter: asyncio.Event, seconds: float) -> bool:
+        """Return True once the waiter is set, False when the time runs out; clears it.
+
+        Raises what `close` was given.
+        """
+        if self._make_error is None:
+            try:
+                async with asyncio.timeout(seconds):
+                    await waiter.wait()
+            except TimeoutError:
+                return False
+            waiter.clear()
+        if self._make_error is not None:
+            raise self._make_error()
+        return True
 
     @contextmanager
     def watch(self, task_ids: Iterable[str]) -> Generator[asyncio.Event]:
@@ -39,14 +64,3 @@ class TaskChanges:
                 waiters.discard(waiter)
                 if not waiters:
                     del self._waiters[task_id]
-
-
-async def wait_until(waiter: asyncio.Event, seconds: float) -> bool:
-    """Return True once the waiter is set, False when the time runs out; clears it."""
-    try:
-        async with asyncio.timeout(seconds):
-            await waiter.wait()
-    except TimeoutError:
-        return False
-    waiter.clear()
-    return True

@@ -11,7 +11,7 @@ from musterd.domain.ids import new_id
 from musterd.domain.ports import CancelOrder, RequestKey, Steer, SteerState, Store, TaskQuery
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.task import Task, TaskState
-from musterd.runtime.changes import TaskChanges, wait_until
+from musterd.runtime.changes import TaskChanges
 from musterd.runtime.hub import Follower, Hub
 from musterd.runtime.supervisor import Supervisor
 
@@ -70,7 +70,10 @@ class Tasks:
         return task, await self._store.get_descendants(task_id), self._hub.follow(task.root_task_id, after_sequence)
 
     async def wait(self, viewer: Viewer, task_ids: Sequence[str], *, wait_for_any: bool, seconds: float) -> Waited:
-        """Return when one or all of the tasks ended, when one needs input, or when the time runs out."""
+        """Return when one or all of the tasks ended, when one needs input, or when the time runs out.
+
+        Raises SHUTTING_DOWN when the server goes down first.
+        """
         with self._changes.watch(task_ids) as waiter:
             loop = asyncio.get_running_loop()
             end = loop.time() + seconds
@@ -81,7 +84,7 @@ class Tasks:
                     return Waited(tasks=tasks, timed_out=False)
                 if any(task.state.needs_input for task in tasks):
                     return Waited(tasks=tasks, timed_out=False)
-                if not await wait_until(waiter, end - loop.time()):
+                if not await self._changes.happens(waiter, end - loop.time()):
                     return Waited(tasks=await self._store.get_tasks(viewer, task_ids), timed_out=True)
 
     async def cancel(
@@ -117,7 +120,7 @@ class Tasks:
                 self._supervisor.steer(steer)
             loop = asyncio.get_running_loop()
             end = loop.time() + seconds
-            while steer.state is SteerState.PENDING and await wait_until(waiter, end - loop.time()):
+            while steer.state is SteerState.PENDING and await self._changes.happens(waiter, end - loop.time()):
                 steer = await self._store.get_steer(steer.steer_id)
         if steer.state is SteerState.REFUSED:
             raise MusterdError(
