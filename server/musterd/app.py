@@ -179,6 +179,7 @@ def limits_of(settings: Settings) -> Limits:
         cancel_grace_seconds=runtime.cancel_grace_seconds,
         cancel_abandon_seconds=runtime.cancel_abandon_seconds,
         flush_window_seconds=runtime.flush_window_ms / 1_000,
+        flush_window_max_seconds=runtime.flush_window_max_ms / 1_000,
         flush_max_events=runtime.flush_max_events,
         reader_max_lag_events=runtime.reader_max_lag_events,
         snapshot_max_age_seconds=settings.auth.snapshot_max_age_seconds,

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -39,15 +40,15 @@ class Ready:
 
 
 def request_context(registration: Registration, spec: TaskSpec, task_id: str, deadline: datetime) -> RequestContext:
-    """Return what a factory learns about a run."""
+    """Return what a factory learns about a run. It shares nothing with the spec: that is stored after the build."""
     identity = spec.identity
     return RequestContext(
         user_id=identity.user_id,
         tenant_id=identity.tenant_id,
         session_id=spec.session_id,
         input=registration.load_input(spec.factory_input_json),
-        trusted=TrustedContext(claims=identity.claims, scopes=identity.scopes),
-        metadata=spec.caller_metadata,
+        trusted=TrustedContext(claims=deepcopy(dict(identity.claims)), scopes=identity.scopes),
+        metadata=dict(spec.caller_metadata),
         task_id=task_id,
         deadline=deadline,
     )

@@ -1,7 +1,7 @@
 """Writes what running tasks say: buffered per task, committed together, in the order in which it was said."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
 import structlog
 
@@ -12,11 +12,18 @@ from musterd.domain.ports import Lost, Store, Stored, TaskWrite
 from musterd.domain.step import StepRecord
 from musterd.domain.task import Output, TaskError, TaskState, Usage
 from musterd.runtime.failures import traceback_of
+from musterd.runtime.gathering import Gathering
 from musterd.runtime.limits import Limits
 
 logger = structlog.get_logger(__name__)
 
 Waiter = asyncio.Future[None]
+
+FIRST_DELTA_SECONDS = 0.002
+"""How long the first delta after a silence waits for others: a response that is all there by then is written once."""
+
+WINDOW_SECONDS_PER_TASK = 0.001
+"""How much longer the window gets with each task that streams: a message costs more than what is in it."""
 
 
 class AttemptLost(Exception):  # noqa: N818 - not an error of the run: it tells a runner that others own its task now
@@ -152,10 +159,10 @@ class LogWriter:
         self._clock = clock
         self._limits = limits
         self._due: dict[RunLog, None] = {}
-        # Each with the time of the loop at which it has waited for long enough, the oldest first.
-        self._delayed: dict[RunLog, float] = {}
+        self._fresh = Gathering[RunLog](self._release)
+        self._delayed = Gathering[RunLog](self._release_window)
+        self._window_seconds = limits.flush_window_seconds
         self._wake = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -166,12 +173,11 @@ class LogWriter:
     async def close(self) -> None:
         """Store what is buffered, then stop."""
         self._is_closing = True
-        self._release_delayed()
+        self._fresh.release()
+        self._delayed.release()
         self._wake.set()
         if self._task is not None:
             await self._task
-        if self._timer is not None:
-            self._timer.cancel()
 
     def open_log(self, task_id: str, attempt: int, on_lost: Callable[[], None]) -> RunLog:
         """Return the log of one attempt. `on_lost` is called when another one has taken the task over."""
@@ -184,41 +190,30 @@ class LogWriter:
 
     def delay(self, log: RunLog) -> None:
         """Write this log's buffer when the window ends."""
-        if log in self._due or log in self._delayed:
-            return
-        due_at = asyncio.get_running_loop().time() + self._limits.flush_window_seconds
-        self._delayed[log] = due_at
-        if self._timer is None:
-            self._set_timer(due_at)
-
-    def _set_timer(self, due_at: float) -> None:
-        self._timer = asyncio.get_running_loop().call_at(due_at, self._ring, due_at)
-
-    def _ring(self, now: float) -> None:
-        """Let all go together once the oldest has waited for long enough: they share a transaction."""
-        self._timer = None
-        oldest = next(iter(self._delayed.values()), now)
-        if oldest <= now:
-            self._release_delayed()
-        else:
-            self._set_timer(oldest)
+        if log not in self._due:
+            self._delayed.add(log, self._window_seconds)
 
     def touch(self, log: RunLog) -> None:
-        """Write this log's buffer soon: at once when no delta was written within the window, else when that ends."""
+        """Write this log's buffer soon: when the window ends, or nearly at once after a silence."""
         if log in self._due:
             return
-        limits = self._limits
-        is_quiet = self._clock.monotonic() - log.deltas_flushed_at >= limits.flush_window_seconds
-        if is_quiet or log.backlog >= limits.flush_max_events:
+        if log.backlog >= self._limits.flush_max_events:
             self.schedule(log)
+        elif self._clock.monotonic() - log.deltas_flushed_at >= self._window_seconds:
+            self._fresh.add(log, FIRST_DELTA_SECONDS)
         else:
-            self.delay(log)
+            self._delayed.add(log, self._window_seconds)
 
-    def _release_delayed(self) -> None:
-        if self._delayed:
-            self._due |= dict.fromkeys(self._delayed)
-            self._delayed.clear()
-            self._wake.set()
+    def _release(self, logs: Iterable[RunLog]) -> None:
+        self._due |= dict.fromkeys(logs)
+        self._wake.set()
+
+    def _release_window(self, logs: Collection[RunLog]) -> None:
+        """Let a window end, and make the next as long as it must be for so many tasks."""
+        limits = self._limits
+        wanted = max(limits.flush_window_seconds, len(logs) * WINDOW_SECONDS_PER_TASK)
+        self._window_seconds = min(wanted, max(limits.flush_window_seconds, limits.flush_window_max_seconds))
+        self._release(logs)
 
     async def _run(self) -> None:
         while True:
@@ -231,7 +226,8 @@ class LogWriter:
             now = self._clock.monotonic()
             taken: list[tuple[RunLog, TaskWrite, list[Waiter]]] = []
             for log in logs:
-                self._delayed.pop(log, None)
+                self._fresh.discard(log)
+                self._delayed.discard(log)
                 taken.append((log, *log.take(now)))
             await self._store_all(taken)
 

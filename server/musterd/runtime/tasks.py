@@ -131,10 +131,13 @@ class Tasks:
         return steer, await self._store.get_task(viewer, task.task_id)
 
     async def renew_identity(
-        self, viewer: Viewer, task_id: str, identity: Identity, request: RequestKey | None
+        self, viewer: Viewer, *, task_id: str, identity: Identity, user_id: str, request: RequestKey | None
     ) -> Task:
-        """Give a task in AUTH_REQUIRED the caller's fresh identity, and let it go on. Raises TASK_NOT_WAITING."""
-        payload = AuthRenewed(user_id=identity.user_id)
+        """Give a task in AUTH_REQUIRED the fresh identity of the user who calls, and let it go on.
+
+        Raises TASK_NOT_WAITING.
+        """
+        payload = AuthRenewed(user_id=user_id)
         task = await self._store.renew_identity(viewer, task_id, identity, payload, request)
         self._supervisor.look_for_work()
         return task

@@ -11,6 +11,7 @@ from musterd.auth import acting_user, snapshot, viewer_of
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError, Reason, invalid_argument
 from musterd.domain.ports import CancelOrder, RequestKey, SteerState, TaskQuery
+from musterd.domain.principal import Identity, Principal
 from musterd.domain.task import ComponentKind, ComponentRef, Task
 from musterd.runtime.streams import Streams, StreamScope
 from musterd.runtime.tasks import CancelOutcome, Tasks
@@ -138,13 +139,20 @@ class TaskServicer:
         question_id = decode.bounded_text("question_id", request.question_id, decode.MAX_ID_CHARS)
         decode.bounded_text("answer", request.answer, decode.MAX_STEER_CHARS)
         viewer = viewer_of(call.principal)
-        seen = await self.tasks.get(viewer, task_id)
-        if question_id:
-            raise _no_such_question(seen)
-        owner, _ = acting_user(call.principal, seen.user_id, "")
-        identity = snapshot(call.principal, owner, self.clock.now())
-        task = await self.tasks.renew_identity(viewer, task_id, identity, _key(request, call))
+        identity = self._fresh_identity(call.principal, await self.tasks.get(viewer, task_id), question_id)
+        user_id, key = call.principal.user_id, _key(request, call)
+        task = await self.tasks.renew_identity(viewer, task_id=task_id, identity=identity, user_id=user_id, request=key)
         return pb2.AnswerTaskResponse(task=encode_task(task))
+
+    def _fresh_identity(self, principal: Principal, task: Task, question_id: str) -> Identity:
+        if question_id:
+            raise MusterdError(
+                reason=Reason.TASK_NOT_WAITING,
+                message=f"the task is {task.state.value} and waits for no answer to such a question",
+                metadata={"task_id": task.task_id, "state": task.state.value},
+            )
+        owner, _ = acting_user(principal, task.user_id, "")
+        return snapshot(principal, owner, self.clock.now())
 
 
 def _watch_response(task: task_pb2.Task | None, events: Sequence[event_pb2.RunEvent]) -> pb2.WatchTaskResponse:
@@ -154,14 +162,6 @@ def _watch_response(task: task_pb2.Task | None, events: Sequence[event_pb2.RunEv
 def _key(request: Message, call: Call) -> RequestKey | None:
     principal = call.principal
     return decode.request_key(request, tenant_id=principal.tenant_id, user_id=principal.user_id, method=call.method)
-
-
-def _no_such_question(task: Task) -> MusterdError:
-    return MusterdError(
-        reason=Reason.TASK_NOT_WAITING,
-        message=f"the task is {task.state.value} and waits for no answer to such a question",
-        metadata={"task_id": task.task_id, "state": task.state.value},
-    )
 
 
 def _position(task: Task) -> tuple[str, str]:
