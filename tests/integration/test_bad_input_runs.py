@@ -81,6 +81,11 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "a part without content": ({"parts": [Part(text="x"), Part(name="empty.txt")]}, "parts[1]"),
     "data without a media type": ({"parts": [Part(data=b"x")]}, "parts[0].media_type"),
     "data with half a media type": ({"parts": [Part(data=b"x", media_type="png")]}, "parts[0].media_type"),
+    "data with an empty media type": ({"parts": [Part(data=b"x", media_type="/")]}, "parts[0].media_type"),
+    "a media type of two lines": (
+        {"parts": [Part(text="x"), Part(uri="https://example.com/x", media_type="image/png\r\nx: y")]},
+        "parts[1].media_type",
+    ),
     "an address that is none": ({"parts": [Part(uri="file.png")]}, "parts[0].uri"),
     "too many parts": ({"parts": [Part(text="x")] * 65}, "parts"),
     "a session id that is too long": ({"session_id": "s" * 129}, "session_id"),
@@ -125,6 +130,23 @@ async def test_after_the_whole_table_the_server_serves_as_before(wire: Wire) -> 
         await wire.refusal("RunAgent", **{"agent_id": "greeter", "message": "hi", **fields})
     assert not (await wire.call("ListTasks")).tasks
     assert (await wire.call("RunAgent", agent_id="greeter", message="hi")).task.task_id
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part(text="a text", name="note.txt"),
+        Part(text="a table", media_type="text/csv; charset=utf-8"),
+        Part(data=b"\x00", media_type="image/svg+xml"),
+        Part(data=b"\x00", media_type="application/vnd.oasis.opendocument.text"),
+        Part(uri="https://example.com/cat.png"),
+        Part(uri="gs://bucket/cat", media_type="image/png"),
+    ],
+    ids=lambda part: part.media_type or part.uri or part.name,
+)
+async def test_parts_of_each_kind_are_taken_without_a_message(wire: Wire, part: Part) -> None:
+    """R1."""
+    assert (await wire.call("RunAgent", agent_id="greeter", parts=[part])).task.task_id
 
 
 async def test_an_unknown_agent_is_not_found(wire: Wire) -> None:

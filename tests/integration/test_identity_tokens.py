@@ -70,6 +70,7 @@ async def run(wire: Wire, token: str | None, *metadata: tuple[str, str]) -> Answ
         pytest.param(RSA.token(scope=["agents:*:run"]), id="scope for all agents, as a list"),
         pytest.param(RSA.token(scope="musterd:admin"), id="administrator"),
         pytest.param(RSA.token(scope="agents:run", note="x" * 11_000), id="as large as tokens may be"),
+        pytest.param(RSA.token(scope="agents:run", note={"ключ": "😀"}), id="claims in any language"),
     ],
 )
 async def test_a_good_token_opens_the_door(wire: Wire, token: str) -> None:
@@ -112,6 +113,7 @@ async def test_a_good_token_opens_the_door(wire: Wire, token: str) -> None:
             "signature",
             id="another key by the same kid",
         ),
+        pytest.param(RSA.token(note="\ud800"), "TOKEN_INVALID", "JSON", id="a claim with half a character"),
         pytest.param(RSA.token(note="x" * 12_000), "TOKEN_INVALID", "16384 bytes", id="oversized"),
     ],
 )

@@ -54,6 +54,9 @@ def parse_claims(payload: bytes) -> dict[str, JsonValue]:
     """Return the claims of a payload. Raises TOKEN_INVALID when it is no JSON object."""
     try:
         claims: Any = json.loads(payload, parse_constant=_refuse_constant, parse_float=_finite_float)
+        if b"\\u" in payload:
+            # Half of a surrogate pair can be escaped in JSON, and be stored nowhere.
+            json.dumps(claims, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise token_invalid("the token's payload is not JSON") from error
     if not isinstance(claims, dict):

@@ -19,7 +19,7 @@ class Limits:
     cancel_grace_seconds: float = 30.0
     cancel_abandon_seconds: float = 10.0
     flush_window_seconds: float = 0.02
-    flush_window_max_seconds: float = 0.2
+    flush_window_max_seconds: float = 0.5
     flush_max_events: int = 128
     backlog_max_events: int = 1_000
     reader_max_lag_events: int = 10_000

@@ -17,6 +17,9 @@ from musterd.runtime.limits import Limits
 
 logger = structlog.get_logger(__name__)
 
+WINDOW_PER_LAG = 4.0
+"""How much longer the window gets with each second by which the event loop is late."""
+
 Waiter = asyncio.Future[None]
 
 FIRST_DELTA_SECONDS = 0.002
@@ -209,10 +212,10 @@ class LogWriter:
         self._wake.set()
 
     def _release_window(self, logs: Collection[RunLog]) -> None:
-        """Let a window end, and make the next as long as it must be for so many tasks."""
-        limits = self._limits
-        wanted = max(limits.flush_window_seconds, len(logs) * WINDOW_SECONDS_PER_TASK)
-        self._window_seconds = min(wanted, max(limits.flush_window_seconds, limits.flush_window_max_seconds))
+        """Let a window end, and make the next as long as it must be for so many tasks on so busy a loop."""
+        shortest, longest = self._limits.flush_window_seconds, self._limits.flush_window_max_seconds
+        wanted = max(len(logs) * WINDOW_SECONDS_PER_TASK, self._delayed.lag_seconds * WINDOW_PER_LAG)
+        self._window_seconds = max(shortest, min(wanted, longest))
         self._release(logs)
 
     async def _run(self) -> None:

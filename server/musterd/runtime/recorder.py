@@ -1,7 +1,7 @@
 """The step journal of one attempt: what is stored is played again, what happens anew is recorded and told."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic_ai.messages import ModelResponse, TextPart
@@ -193,6 +193,8 @@ class StepRecorder:
                 finish_reason=response.finish_reason or "",
             ),
             step=self._model_step(dump_response(response), known_tools),
+            # The end of the run stores it too. pydantic-ai counts a response after this.
+            usage=replace(usage_of(self.usage, response.usage), requests=self.usage.requests + 1) if called else None,
             can_wait=True,
         )
 

@@ -73,6 +73,12 @@ class TaskStream:
         self._limits = limits
         self._heartbeat_seconds = heartbeat_seconds
         self._expires_at = expires_at
+        self._has_ended = False
+
+    async def ready(self) -> Sequence[Event]:
+        """Return what has come already, without waiting."""
+        selected, self._has_ended = self._scope.select(await self._follower.take(self._limits.event_page_size))
+        return selected
 
     async def replayed(self) -> Batches:
         """Yield what is stored after the follower's cursor, then what comes."""
@@ -90,18 +96,13 @@ class TaskStream:
 
     async def live(self) -> Batches:
         """Yield what comes. Raises MusterdError SLOW_READER, SHUTTING_DOWN or TOKEN_EXPIRED with the last sequence."""
-        follower, scope = self._follower, self._scope
-        while True:
-            events = await follower.take(self._limits.event_page_size)
-            if events:
-                selected, is_last = scope.select(events)
-                if selected:
-                    yield selected
-                if is_last:
-                    return
-            elif not await follower.wait(self._patience_seconds()):
-                yield Pulse(follower.cursor)
+        follower = self._follower
+        while not self._has_ended:
             self._check_token()
+            if selected := await self.ready():
+                yield selected
+            elif not self._has_ended and not await follower.wait(self._patience_seconds()):
+                yield Pulse(follower.cursor)
 
     def _patience_seconds(self) -> float:
         if self._expires_at is None:

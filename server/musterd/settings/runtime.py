@@ -43,7 +43,7 @@ class RuntimeSettings(Section):
         default=20, ge=0, le=1000, description="Time in which deltas are gathered before they are stored and sent."
     )
     flush_window_max_ms: float = Field(
-        default=200, ge=0, le=5000, description="Longest that this time may become when many tasks stream at once."
+        default=500, ge=0, le=5000, description="Longest that this time may become when many tasks stream at once."
     )
     flush_max_events: int = Field(default=128, ge=1, le=1000, description="Most events that a task may gather.")
     reader_max_lag_events: int = Field(

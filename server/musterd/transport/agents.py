@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from musterd.auth import Action, Resource, acting_user, allows, snapshot, viewer_of
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError
+from musterd.domain.event import Event
 from musterd.domain.ports import CancelOrder
 from musterd.domain.principal import Viewer
 from musterd.domain.task import ComponentKind, ComponentRef
@@ -64,8 +65,10 @@ class AgentServicer:
         started = await self.runs.start(self._run_request(request, ref, call))
         is_dropped = True
         try:
-            batches = None if request.background else self._batches(started, call)
-            async for response in encode_stream(started.created.task, batches, _run_response):
+            ready, batches = (), None
+            if not request.background:
+                ready, batches = await self._follow(started, call)
+            async for response in encode_stream(started.created.task, ready, batches, _run_response):
                 yield response
             is_dropped = False
         except MusterdError:
@@ -76,10 +79,12 @@ class AgentServicer:
             if is_dropped and cancels == run_pb2.ON_DISCONNECT_CANCEL:
                 await self._cancel_dropped(started, call)
 
-    def _batches(self, started: Started, call: Call) -> Batches:
+    async def _follow(self, started: Started, call: Call) -> tuple[Sequence[Event], Batches]:
         scope = StreamScope(started.created.task, (), until_tree=False)
         stream = self.streams.open(started.follower, scope, call.principal.expires_at)
-        return stream.live() if started.created.is_new else stream.replayed()
+        if started.created.is_new:
+            return await stream.ready(), stream.live()
+        return (), stream.replayed()
 
     async def _cancel_dropped(self, started: Started, call: Call) -> None:
         order = CancelOrder(

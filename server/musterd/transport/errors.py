@@ -61,7 +61,7 @@ def status_of(error: MusterdError) -> grpc.Status:
     """Return the status of a domain error: its code, its text, and exactly one ErrorInfo among its details."""
     code: tuple[int, str] = STATUS_OF[error.reason].value
     text = _cut(error.message, TEXT_MAX_BYTES)
-    details = [_packed(detail) for detail in _details_of(error, text)]
+    details = [_packed(detail) for detail in _details_of(error)]
     return cast("Any", rpc_status).to_status(Status(code=code[0], message=text, details=details))
 
 
@@ -70,11 +70,12 @@ def status_of_unforeseen(error: Exception, method: str) -> grpc.Status:
     return status_of(unforeseen(Reason.INTERNAL, "the call failed unexpectedly", error, method=method))
 
 
-def _details_of(error: MusterdError, text: str) -> list[Message]:
+def _details_of(error: MusterdError) -> list[Message]:
     violations = _violations_of(error)
     metadata = dict(error.metadata)
     if omitted := len(error.violations) - len(violations):
         metadata["omitted_violations"] = str(omitted)
+    description = _cut(error.message, FIELD_TEXT_MAX_BYTES)
     details: list[Message] = [details_pb2.ErrorInfo(reason=error.reason.value, domain=DOMAIN, metadata=metadata)]
     if violations:
         details.append(details_pb2.BadRequest(field_violations=violations))
@@ -83,16 +84,16 @@ def _details_of(error: MusterdError, text: str) -> list[Message]:
         delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
         details.append(details_pb2.RetryInfo(retry_delay=delay))
     if error.quota is not None:
-        violation = details_pb2.QuotaFailure.Violation(subject=error.quota, description=text)
+        violation = details_pb2.QuotaFailure.Violation(subject=error.quota, description=description)
         details.append(details_pb2.QuotaFailure(violations=[violation]))
     if STATUS_OF[error.reason] is grpc.StatusCode.FAILED_PRECONDITION:
         violation = details_pb2.PreconditionFailure.Violation(
-            type=error.reason.value, subject=error.metadata.get("task_id", ""), description=text
+            type=error.reason.value, subject=error.metadata.get("task_id", ""), description=description
         )
         details.append(details_pb2.PreconditionFailure(violations=[violation]))
     if STATUS_OF[error.reason] is grpc.StatusCode.NOT_FOUND:
         name = error.metadata.get("task_id") or error.metadata.get("component_id", "")
-        details.append(details_pb2.ResourceInfo(resource_name=name, description=text))
+        details.append(details_pb2.ResourceInfo(resource_name=name, description=description))
     return details
 
 

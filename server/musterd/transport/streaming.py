@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from musterd.domain.event import Event
 from musterd.domain.task import Task
 from musterd.runtime.streams import Batches, Pulse
 from musterd.transport.codec.events import EventEncoder, heartbeat
@@ -18,12 +19,14 @@ R = TypeVar("R", bound=Message)
 MakeResponse = Callable[[task_pb2.Task | None, Sequence[event_pb2.RunEvent]], R]
 
 
-async def encode_stream(task: Task, batches: Batches | None, make_response: MakeResponse[R]) -> AsyncIterator[R]:
-    """Yield the messages of a stream; only the first when there are no batches to follow."""
-    yield make_response(encode_task(task), ())
+async def encode_stream(
+    task: Task, ready: Sequence[Event], batches: Batches | None, make_response: MakeResponse[R]
+) -> AsyncIterator[R]:
+    """Yield the messages of a stream: first the task with the events that are ready, then the batches if there are."""
+    encoder = EventEncoder()
+    yield make_response(encode_task(task), [encoder.encode(event) for event in ready])
     if batches is None:
         return
-    encoder = EventEncoder()
     async for batch in batches:
         if isinstance(batch, Pulse):
             yield make_response(None, [heartbeat(task.task_id, batch.last_sequence)])

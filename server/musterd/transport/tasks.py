@@ -75,7 +75,7 @@ class TaskServicer:
         try:
             scope = StreamScope(task, descendants, until_tree=until == pb2.WATCH_UNTIL_TREE)
             stream = self.streams.open(follower, scope, principal.expires_at)
-            async for response in encode_stream(task, stream.replayed(), _watch_response):
+            async for response in encode_stream(task, (), stream.replayed(), _watch_response):
                 yield response
         finally:
             self.streams.close(follower)

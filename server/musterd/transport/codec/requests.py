@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from google.protobuf.duration_pb2 import Duration
@@ -30,6 +31,7 @@ MAX_INPUT_DEPTH = 32
 """Protobuf itself refuses messages that are nested deeper than this many objects, and names no field."""
 
 MAX_SAFE_INTEGER = 2**53
+MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}( *;[ -~]*)?", re.ASCII)
 
 
 def bounded_text(path: str, text: str, most: int) -> str:
@@ -132,17 +134,20 @@ def parts(messages: Sequence[run_pb2.Part]) -> tuple[Part, ...]:
 
 
 def _part(path: str, message: run_pb2.Part) -> Part:
+    media_type = message.media_type
+    if media_type and not MEDIA_TYPE.fullmatch(media_type):
+        raise invalid_argument(f"{path}.media_type", "media_type", "must be a media type, like image/png")
     match message.WhichOneof("content"):
         case "text":
-            return Part(name=message.name, media_type=message.media_type, text=message.text)
+            return Part(name=message.name, media_type=media_type, text=message.text)
         case "data":
-            if "/" not in message.media_type:
+            if not media_type:
                 raise invalid_argument(f"{path}.media_type", "required", "data needs its media type, like image/png")
-            return Part(name=message.name, media_type=message.media_type, data=message.data)
+            return Part(name=message.name, media_type=media_type, data=message.data)
         case "uri":
             if "://" not in message.uri:
                 raise invalid_argument(f"{path}.uri", "uri", "must be an absolute address, like https://…")
-            return Part(name=message.name, media_type=message.media_type, uri=message.uri)
+            return Part(name=message.name, media_type=media_type, uri=message.uri)
         case _:
             raise invalid_argument(path, "required", "set one of text, data and uri")
 

@@ -1,6 +1,6 @@
 """Encodes tasks and what they hold."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from google.protobuf.duration_pb2 import Duration
@@ -28,13 +28,16 @@ REASON_TO_WIRE = {
 }
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
 def timestamp(moment: datetime | None) -> Timestamp | None:
     """Encode a time; None stays absent."""
     if moment is None:
         return None
-    encoded = Timestamp()
-    encoded.FromDatetime(moment)
-    return encoded
+    micros = (moment - EPOCH) // MICROSECOND
+    return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1_000)
 
 
 def duration(seconds: float) -> Duration:
