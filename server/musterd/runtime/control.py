@@ -1,7 +1,6 @@
 """The handle by which others stop or steer a running task."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from pydantic_ai import CancellationToken
@@ -20,7 +19,7 @@ class RunControl:
         self.token = CancellationToken()
         self.order: CancelOrder | None = None
         self.is_lost = False
-        self._steers: deque[Steer] = deque()
+        self._steers: list[Steer] = []
         self._clock = clock
         self._on_interrupt = on_interrupt
         self._grace: asyncio.Task[None] | None = None

@@ -1,7 +1,6 @@
 """Carries stored events to those who follow a tree in this process."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from musterd.domain.errors import MusterdError, Reason
@@ -22,7 +21,7 @@ class Follower:
         self.cursor = after_sequence
         self._store = store
         self._limits = limits
-        self._queue: deque[Event] = deque()
+        self._queue: list[Event] = []
         self._wake: asyncio.Future[None] | None = None
         self._failure: MusterdError | None = None
 
@@ -72,14 +71,14 @@ class Follower:
         """
         self._raise_failure()
         queue = self._queue
-        while queue and queue[0].sequence <= self.cursor:
-            queue.popleft()
+        if queue and queue[0].sequence <= self.cursor:
+            queue[:] = [event for event in queue if event.sequence > self.cursor]
         if not queue:
             return ()
         if queue[0].sequence > self.cursor + 1:
             return await self.catch_up(limit)
-        count = min(limit, len(queue))
-        events = [queue.popleft() for _ in range(count)]
+        events = queue[:limit]
+        del queue[:limit]
         self.cursor = events[-1].sequence
         return events
 
