@@ -182,5 +182,6 @@ def limits_of(settings: Settings) -> Limits:
         flush_window_max_seconds=runtime.flush_window_max_ms / 1_000,
         flush_max_events=runtime.flush_max_events,
         reader_max_lag_events=runtime.reader_max_lag_events,
-        snapshot_max_age_seconds=settings.auth.snapshot_max_age_seconds,
+        # Without tokens there is nothing that could be renewed.
+        snapshot_max_age_seconds=None if settings.auth.mode == "off" else settings.auth.snapshot_max_age_seconds,
     )

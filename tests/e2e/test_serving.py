@@ -120,9 +120,9 @@ async def test_buf_curl_runs_an_agent_through_reflection(served: Served, reflect
     arguments = ("--reflect-protocol", reflection, "--reflect-header", "*")
     ran = await curl(served, "RunAgent", *arguments, "--header", f"authorization: Bearer {served.shop.token()}")
     assert ran.code == 0, ran.stderr
-    first, *others = documents_in(ran.stdout)
-    events = [event for message in others for event in message["events"]]
-    assert first["task"]["component"]["id"] == "support"
+    messages = documents_in(ran.stdout)
+    events = [event for message in messages for event in message["events"]]
+    assert messages[0]["task"]["component"]["id"] == "support"
     assert [int(event["sequence"]) for event in events] == list(range(1, len(KINDS) + 1))
     assert [snake_case(next(reversed(event))) for event in events] == KINDS
     assert events[-1]["taskCompleted"]["output"]["text"] == "It is on its way."

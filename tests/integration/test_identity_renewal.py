@@ -61,9 +61,9 @@ class World:
         async with serve(app, folder=self._folder, store=store, clock=self.clock, auth=auth, token=caller) as client:
             yield client
 
-    async def begin(self, client: MusterdClient) -> str:
+    async def begin(self, client: MusterdClient, run_timeout_seconds: float = RUN_TIMEOUT_SECONDS) -> str:
         """Start a run that stops in its model, and return the id of its task."""
-        run = client.run_agent("slow", "go", background=True, run_timeout_seconds=RUN_TIMEOUT_SECONDS)
+        run = client.run_agent("slow", "go", background=True, run_timeout_seconds=run_timeout_seconds)
         task = await run.start()
         await self.gate.reached.wait()
         return task.task_id
@@ -281,3 +281,36 @@ async def test_what_a_factory_does_to_the_claims_stays_with_that_attempt(world: 
     world.gate.open()
     async with world.life() as client:
         assert (await client.tasks.wait([task_id])).tasks[0].state is TaskState.COMPLETED
+
+
+async def test_the_time_that_it_waited_is_not_counted(world: World) -> None:
+    """I7, R10: its time begins again with the identity that it is given."""
+    async with world.life() as client:
+        task_id = await world.begin(client, run_timeout_seconds=MAX_AGE_SECONDS / 2)
+    world.clock.advance(MAX_AGE_SECONDS)
+    async with world.life() as client:
+        await client.tasks.wait([task_id])
+        await client.tasks.answer(task_id)
+        world.gate.open()
+        waited = await client.tasks.wait([task_id])
+    assert waited.tasks[0].state is TaskState.COMPLETED
+
+
+async def test_without_tokens_no_identity_grows_too_old(tmp_path: Path) -> None:
+    """I7: there is nothing that could be renewed."""
+    world = World(tmp_path)
+    app = Musterd(agents=[AgentFactory("slow", world.build)])
+
+    @asynccontextmanager
+    async def open_life() -> AsyncGenerator[MusterdClient]:
+        store = SqliteStore(tmp_path / "musterd.db", world.clock.now)
+        async with serve(app, folder=tmp_path, store=store, clock=world.clock) as client:
+            yield client
+
+    async with open_life() as client:
+        task_id = await world.begin(client)
+    world.clock.advance(RUN_TIMEOUT_SECONDS - 1)
+    world.gate.open()
+    async with open_life() as client:
+        waited = await client.tasks.wait([task_id])
+    assert waited.tasks[0].state is TaskState.COMPLETED

@@ -127,9 +127,9 @@ class Wire:
 
     def _begin(self, path: str, data: bytes, token: str | None, headers: Headers) -> Any:
         sent = (*headers, ("authorization", f"Bearer {token}")) if token is not None else tuple(headers)
-        # On the wire a unary call is a stream of one message: this serves for all RPCs.
+        # On the wire a single message is a stream of one: this serves for all RPCs.
         untyped: Any = self._channel
-        return untyped.stream_stream(path)(iter((data,)), metadata=sent, timeout=GUARD_SECONDS)
+        return untyped.unary_stream(path)(data, metadata=sent, timeout=GUARD_SECONDS)
 
     async def ask(self, name: str, *, token: str | None = None, headers: Headers = (), **fields: Any) -> Answer:
         """Call one of musterd's RPCs by its name, and return how it was answered."""

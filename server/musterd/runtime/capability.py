@@ -172,7 +172,7 @@ class RunCapability(AbstractCapability[Any]):
         enqueued: Sequence[PendingMessage],
     ) -> Any:
         try:
-            value = await handler(args)
+            value = await _call_tool(handler, args)
             outcome = dump_value(value)
         except SkipToolExecution as skipped:
             await self._finish(call, skipped.result, dump_value(skipped.result), enqueued)
@@ -247,6 +247,14 @@ class RunCapability(AbstractCapability[Any]):
             message=message,
             will_retry=will_retry,
         )
+
+
+async def _call_tool(handler: WrapToolExecuteHandler, args: dict[str, Any]) -> Any:
+    try:
+        return await handler(args)
+    except SystemExit as error:
+        # It would pass through the event loop, and end the server with the runs of all others.
+        raise RuntimeError("the tool called sys.exit") from error
 
 
 def _reason_of(error: Exception) -> str:

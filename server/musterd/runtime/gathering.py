@@ -28,6 +28,8 @@ class Gathering(Generic[T]):
     def discard(self, thing: T) -> None:
         """Let a thing that may be here wait no longer."""
         self._waiting.pop(thing, None)
+        if not self._waiting:
+            self._stop_timer()
 
     def _ring(self) -> None:
         if self._timer is not None:
@@ -36,9 +38,12 @@ class Gathering(Generic[T]):
 
     def release(self) -> None:
         """Let all go now."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         if self._waiting:
             waiting, self._waiting = self._waiting, {}
             self._release(waiting)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

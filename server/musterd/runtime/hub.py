@@ -23,6 +23,8 @@ class Follower:
         self._limits = limits
         self._queue: list[Event] = []
         self._wake: asyncio.Future[None] | None = None
+        self._wake_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._failure: MusterdError | None = None
 
     def push(self, events: Sequence[Event]) -> None:
@@ -54,14 +56,36 @@ class Follower:
         if self._queue or self._failure is not None:
             return True
         loop = asyncio.get_running_loop()
-        wake = self._wake = loop.create_future()
-        timer = loop.call_later(timeout_seconds, _set_unless_done, wake)
+        self._wake = loop.create_future()
+        self._wake_at = loop.time() + timeout_seconds
+        self._set_timer(loop)
         try:
-            await wake
+            await self._wake
         finally:
-            timer.cancel()
             self._wake = None
         return bool(self._queue) or self._failure is not None
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See that a timer rings in time; one serves many waits, for events come and end most of them early."""
+        if self._timer is not None and self._timer.when() <= self._wake_at:
+            return
+        self.close()
+        self._timer = loop.call_at(self._wake_at, self._ring, loop, self._wake_at)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        self._timer = None
+        if self._wake is None:
+            return
+        if self._wake_at > now:
+            self._set_timer(loop)
+        else:
+            self._rouse()
+
+    def close(self) -> None:
+        """Let go of the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def take(self, limit: int) -> Sequence[Event]:
         """Return the next events after the cursor, at most `limit`; none when there is nothing yet.
@@ -100,11 +124,6 @@ class Follower:
         if page.events:
             self.cursor = page.events[-1].sequence
         return page.events
-
-
-def _set_unless_done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class Hub:
@@ -152,6 +171,7 @@ class Hub:
 
     def leave(self, follower: Follower) -> None:
         """Stop feeding a follower."""
+        follower.close()
         followers = self._followers[follower.root_task_id]
         followers.remove(follower)
         if not followers:

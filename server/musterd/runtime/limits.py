@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds in force on one server. Durations are in seconds unless the name says otherwise."""
+    """The bounds in force on one server. Durations are in seconds; None is no bound."""
 
     max_running_tasks: int = 2_000
     run_timeout_seconds: float = 3_600.0
@@ -24,5 +24,5 @@ class Limits:
     backlog_max_events: int = 1_000
     reader_max_lag_events: int = 10_000
     event_page_size: int = 500
-    snapshot_max_age_seconds: float = 86_400.0
+    snapshot_max_age_seconds: float | None = 86_400.0
     store_retry_delay_seconds: float = 1.0

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -60,6 +60,7 @@ class Supervisor:
         self._claim_wake = asyncio.Event()
         self._claimer: asyncio.Task[None] | None = None
         self._is_draining = False
+        self._may_have_left_work = False
 
     @property
     def running_count(self) -> int:
@@ -149,7 +150,8 @@ class Supervisor:
         for helper in run.helpers:
             helper.cancel()
         run.control.close()
-        self._claim_wake.set()
+        if self._may_have_left_work:
+            self._claim_wake.set()
 
     async def _run_new(self, run: Run, new: NewTask, accepted: asyncio.Future[Created]) -> None:
         deadline = self._clock.now() + timedelta(seconds=new.spec.run_timeout_seconds)
@@ -175,7 +177,8 @@ class Supervisor:
             await self._claim_wake.wait()
             self._claim_wake.clear()
             free = self._limits.max_running_tasks - self.running_count
-            if free <= 0:
+            self._may_have_left_work = free <= 0
+            if self._may_have_left_work:
                 continue
             try:
                 claimed = await self._store.claim_abandoned(self._owner, free)
@@ -187,6 +190,7 @@ class Supervisor:
             for one in claimed:
                 run = self._enlist(one.task.task_id)
                 self._launch(run, self._run_claimed(run, one))
+            self._may_have_left_work = len(claimed) == free
             if claimed:
                 logger.info("tasks_claimed", count=len(claimed))
 
@@ -219,6 +223,8 @@ class Supervisor:
             logger.info("attempt_lost", task=task.task_id, attempt=task.attempt)
 
     async def _park_if_too_old(self, task: Task, spec: TaskSpec) -> bool:
+        if self._limits.snapshot_max_age_seconds is None:
+            return False
         expired_at = spec.identity.captured_at + timedelta(seconds=self._limits.snapshot_max_age_seconds)
         if await self._patiently(self._store.now) < expired_at:
             return False
@@ -245,7 +251,7 @@ class Supervisor:
                 message=f"the server stopped while the tool {tool.tool_name!r} ran, and it is not marked as repeatable",
                 cause="TOOL_NOT_REPEATABLE",
             )
-        deadline = (task.start_time or self._clock.now()) + timedelta(seconds=spec.run_timeout_seconds)
+        deadline = self._counted_from(task, spec) + timedelta(seconds=spec.run_timeout_seconds)
         async with self._builder.build(spec, task.task_id, deadline) as ready:
             await self._run(run, claimed, ready, journal, inbox)
 
@@ -279,10 +285,14 @@ class Supervisor:
         except (AttemptLost, MusterdError) as error:
             logger.warning("release_failed", task=task.task_id, error=str(error))
 
+    def _counted_from(self, task: Task, spec: TaskSpec) -> datetime:
+        """Return when the run's time began: its start, or when its owner let it go on with a new identity."""
+        return max(task.start_time or self._clock.now(), spec.identity.captured_at)
+
     def _remaining_seconds(self, task: Task, spec: TaskSpec) -> float:
         if task.start_time is None or task.attempt == 1:
             return spec.run_timeout_seconds
-        spent = (self._clock.now() - task.start_time).total_seconds()
+        spent = (self._clock.now() - self._counted_from(task, spec)).total_seconds()
         return max(0.001, spec.run_timeout_seconds - spent)
 
     async def _end(self, log: RunLog, ending: Ending) -> None:

@@ -72,6 +72,23 @@ async def test_a_quiet_stream_pulses_with_its_last_sequence(feed: Feed) -> None:
     assert await anext(batches) == Pulse(1)
 
 
+async def test_a_wait_that_an_event_ended_does_not_shorten_the_next(feed: Feed) -> None:
+    """R3: a pulse tells of a silence."""
+    task = await begin_task(feed.store)
+    follower = feed.hub.follow(task.root_task_id, 0)
+    page = await feed.store.read_events(task.root_task_id, 0, 1)
+    seconds, loop, order = 0.05, asyncio.get_running_loop(), list[str]()
+    waiting = asyncio.create_task(follower.wait(seconds))
+    await asyncio.sleep(0)
+    follower.push(page.events)
+    assert await waiting
+    await follower.take(1)
+    loop.call_later(seconds, order.append, "the end of the first wait")
+    assert not await follower.wait(2 * seconds)
+    assert order == ["the end of the first wait"]
+    feed.hub.leave(follower)
+
+
 async def test_a_reader_may_lag_as_far_as_the_limit_and_no_further(feed: Feed) -> None:
     """R3: it is closed with its last sequence, and nothing is dropped silently."""
     task = await begin_task(feed.store)
