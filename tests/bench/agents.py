@@ -9,9 +9,10 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 DELTAS = 100
+BRIEF_DELTAS = 5
 PACE_SECONDS = 0.02
 LIVE_PACE_SECONDS = 0.05
-ALL_LIVE_SECONDS = 60.0
+ALL_WAIT_SECONDS = 60.0
 ANSWER = "A short answer."
 
 Messages = list[ModelMessage]
@@ -26,6 +27,13 @@ async def burst(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
 async def paced(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
     """Stream at the pace of a quick model."""
     for number in range(DELTAS):
+        yield f"tok{number} "
+        await asyncio.sleep(PACE_SECONDS)
+
+
+async def brief(_messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
+    """Stream a little at that pace."""
+    for number in range(BRIEF_DELTAS):
         yield f"tok{number} "
         await asyncio.sleep(PACE_SECONDS)
 
@@ -48,12 +56,15 @@ class Gated:
         self._begun = asyncio.Event()
         self._ended = asyncio.Event()
 
-    async def begin(self, runs: int) -> None:
-        """Let the live models stream, once so many of them wait for it: fewer if calls got lost."""
+    async def all_wait(self, runs: int) -> None:
+        """Return once so many models wait: fewer if calls got lost."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(ALL_LIVE_SECONDS):
+            async with asyncio.timeout(ALL_WAIT_SECONDS):
                 for _ in range(runs):
                     await self._waiting.acquire()
+
+    def begin(self) -> None:
+        """Let the live models stream."""
         self._begun.set()
 
     def end(self) -> None:
@@ -74,10 +85,12 @@ class Gated:
     async def held(self, _messages: Messages, _info: AgentInfo) -> AsyncIterator[str]:
         """Stream one delta and wait."""
         yield ANSWER
+        self._waiting.release()
         await self._ended.wait()
 
     async def held_whole(self, _messages: Messages, _info: AgentInfo) -> ModelResponse:
         """Wait, and give an answer."""
+        self._waiting.release()
         await self._ended.wait()
         return ModelResponse(parts=[TextPart(ANSWER)])
 
@@ -87,6 +100,7 @@ def bench_agents(gated: Gated) -> Sequence[Agent[object]]:
     return (
         Agent(FunctionModel(stream_function=burst), name="burst"),
         Agent(FunctionModel(stream_function=paced), name="paced"),
+        Agent(FunctionModel(stream_function=brief), name="brief"),
         Agent(FunctionModel(plain_whole, stream_function=plain), name="plain"),
         Agent(FunctionModel(stream_function=gated.live), name="live"),
         Agent(FunctionModel(gated.held_whole, stream_function=gated.held), name="held"),

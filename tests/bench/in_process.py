@@ -35,7 +35,7 @@ class Baseline:
                 return await self._live(agent, runs, command["seconds"])
             case "hold":
                 self._held = [asyncio.create_task(self._run(agent)) for _ in range(runs)]
-                await asyncio.sleep(SETTLE_SECONDS)
+                await self._gated.all_wait(runs)
                 return None
             case other:
                 raise ValueError(other)
@@ -55,7 +55,8 @@ class Baseline:
 
     async def _live(self, agent: Agent[object], runs: int, seconds: float) -> float:
         tasks = [asyncio.create_task(self._stream(agent)) for _ in range(runs)]
-        await self._gated.begin(runs)
+        await self._gated.all_wait(runs)
+        self._gated.begin()
         await asyncio.sleep(SETTLE_SECONDS)
         before, begun_at = self._deltas, time.perf_counter()
         await asyncio.sleep(seconds)

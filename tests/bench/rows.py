@@ -15,7 +15,7 @@ from tests.bench.processes import Measured
 from tests.bench.setting import Setting
 
 SETTLE_SECONDS = 1.0
-LIVE_SECONDS = 5.0
+LIVE_SECONDS = 3.0
 
 Row = Callable[[Setting], Awaitable[list[Figure]]]
 Side = Callable[[], Awaitable[float]]
@@ -78,19 +78,33 @@ async def plain(setting: Setting) -> list[Figure]:
     return await compare_runs(setting, what, "plain", theirs="run", runs=runs, at_once=1, rounds=rounds, most=1.7)
 
 
+async def streamed_at_once(setting: Setting) -> list[Figure]:
+    """Runs of 100 deltas, as fast as they come, 16 at once: what they share of the server counts once."""
+    runs, rounds = setting.count(48), setting.rounds(5)
+    what = "streamed run of 100 deltas, 16 at once"
+    return await compare_runs(setting, what, "burst", theirs="stream", runs=runs, at_once=16, rounds=rounds, most=0.6)
+
+
+async def plain_at_once(setting: Setting) -> list[Figure]:
+    """Runs with one short answer, 16 at once: what they share of the server counts once."""
+    runs, rounds = setting.count(96), setting.rounds(7)
+    what = "plain run, 16 at once"
+    return await compare_runs(setting, what, "plain", theirs="run", runs=runs, at_once=16, rounds=rounds, most=1.7)
+
+
 async def first_delta(setting: Setting) -> list[Figure]:
     """How much later the first delta comes when 16 runs start at once."""
     runs = setting.count(16)
     async with setting.pair() as (_, load, baseline):
 
         async def ours() -> float:
-            return median(stream.first_delta_seconds * 1e3 for stream in await load.runs("paced", runs, runs))
+            return median(stream.first_delta_seconds * 1e3 for stream in await load.runs("brief", runs, runs))
 
         async def theirs() -> float:
-            seconds = await baseline.ask(do="stream", agent="paced", runs=runs, at_once=runs)
+            seconds = await baseline.ask(do="stream", agent="brief", runs=runs, at_once=runs)
             return median(seconds) * 1e3
 
-        ours_ms, theirs_ms, ratio = await take_turns(setting.rounds(5), ours, theirs)
+        ours_ms, theirs_ms, ratio = await take_turns(setting.rounds(21), ours, theirs)
     what = "first delta, 16 runs at once"
     return [
         Figure(name=f"{what}: added time over in process", value=ratio - 1, unit="ratio", target=Target(bound=0.5)),
@@ -123,7 +137,8 @@ async def live_streams(setting: Setting) -> list[Figure]:
 
 async def _live_rate(server: Measured, load: Load, count: int, seconds: float) -> tuple[float, int]:
     calls = [asyncio.create_task(load.run("live")) for _ in range(count)]
-    await server.ask(do="begin", runs=count)
+    await server.ask(do="wait", runs=count)
+    await server.ask(do="begin")
     await asyncio.sleep(SETTLE_SECONDS)
     begin = time.perf_counter()
     await asyncio.sleep(seconds)
@@ -137,7 +152,7 @@ async def _live_rate(server: Measured, load: Load, count: int, seconds: float) -
 
 async def task_status(setting: Setting) -> list[Figure]:
     """Looks at one task, against a bare server that returns as many bytes."""
-    calls, at_once = setting.count(3_000), setting.count(32)
+    calls, at_once = setting.count(2_000), setting.count(32)
     async with setting.server() as (_, load), setting.echo() as (_, echo_load):
         (finished,) = await load.runs("plain", 1)
         request = status_request(finished.task_id)
@@ -173,6 +188,7 @@ async def memory(setting: Setting) -> list[Figure]:
         streams = await load.hold(RUN_AGENT, run_request("held"), count)
         streams += await echo_load.hold(HOLD, b"", count)
         await baseline.ask(do="hold", agent="held", runs=count)
+        await server.ask(do="wait", runs=count)
         await asyncio.sleep(SETTLE_SECONDS)
         after = [process.memory_bytes() for process in processes]
         ours, run, stream = ((b - a) / count / 1e3 for a, b in zip(before, after, strict=True))
@@ -193,6 +209,8 @@ ROWS: Mapping[str, Row] = {
     "streamed": streamed,
     "paced": paced,
     "plain": plain,
+    "streamed-at-once": streamed_at_once,
+    "plain-at-once": plain_at_once,
     "first-delta": first_delta,
     "live-streams": live_streams,
     "task-status": task_status,

@@ -27,8 +27,10 @@ async def serve(folder: Path, key_file: Path) -> None:
 
     async def answer(command: dict[str, Any]) -> object:
         match command["do"]:
+            case "wait":
+                await gated.all_wait(command["runs"])
             case "begin":
-                await gated.begin(command["runs"])
+                gated.begin()
             case "end":
                 gated.end()
             case "sample":
