@@ -213,9 +213,7 @@ class LogWriter:
 
     def _release_window(self, logs: Collection[RunLog]) -> None:
         """Let a window end, and make the next as long as it must be for so many tasks on so busy a loop."""
-        shortest, longest = self._limits.flush_window_seconds, self._limits.flush_window_max_seconds
-        wanted = max(len(logs) * WINDOW_SECONDS_PER_TASK, self._delayed.lag_seconds * WINDOW_PER_LAG)
-        self._window_seconds = max(shortest, min(wanted, longest))
+        self._window_seconds = window_seconds(len(logs), self._delayed.lag_seconds, self._limits)
         self._release(logs)
 
     async def _run(self) -> None:
@@ -264,6 +262,12 @@ class LogWriter:
                 if len(writes) > 1:
                     return [(await self._write_until_stored([write]))[0] for write in writes]
                 return [error]
+
+
+def window_seconds(tasks: int, lag_seconds: float, limits: Limits) -> float:
+    """Return how long deltas are to be gathered when so many tasks stream and the event loop is so late."""
+    wanted = max(tasks * WINDOW_SECONDS_PER_TASK, lag_seconds * WINDOW_PER_LAG)
+    return max(limits.flush_window_seconds, min(wanted, limits.flush_window_max_seconds))
 
 
 def _fail_all(waiters: list[Waiter], error: Exception) -> None:

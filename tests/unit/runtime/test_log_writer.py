@@ -13,7 +13,7 @@ from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Event, TextDelta
 from musterd.domain.ports import Lost, Store, Stored, TaskWrite
 from musterd.runtime.limits import Limits
-from musterd.runtime.log import AttemptLost, LogWriter, RunLog
+from musterd.runtime.log import AttemptLost, LogWriter, RunLog, window_seconds
 from musterd.store.sqlite import SqliteStore
 
 
@@ -124,6 +124,21 @@ async def test_deltas_are_gathered_up_to_the_limit(store: Watched) -> None:
     await log.commit()
     assert [len(group[0].payloads) for group in store.groups] == [1, 5]
     await writer.close()
+
+
+@pytest.mark.parametrize(
+    ("tasks", "lag_seconds", "window"),
+    [(1, 0, 0.02), (20, 0, 0.02), (64, 0, 0.064), (1_000, 0, 0.5), (1, 0.01, 0.04), (1, 0.125, 0.5), (1, 0.2, 0.5)],
+)
+def test_the_window_follows_the_load_between_its_limits(tasks: int, lag_seconds: float, window: float) -> None:
+    """R3."""
+    limits = Limits(flush_window_seconds=0.02, flush_window_max_seconds=0.5)
+    assert window_seconds(tasks, lag_seconds, limits) == pytest.approx(window)
+
+
+def test_a_window_that_is_fixed_longer_than_the_longest_stays() -> None:
+    """R3."""
+    assert window_seconds(1_000, 1, Limits(flush_window_seconds=2, flush_window_max_seconds=0.5)) == 2
 
 
 async def test_what_is_buffered_is_stored_before_the_writer_closes(store: Watched) -> None:
