@@ -25,7 +25,7 @@ Waiter = asyncio.Future[None]
 FIRST_DELTA_SECONDS = 0.002
 """How long the first delta after a silence waits for others: a response that is all there by then is written once."""
 
-WINDOW_SECONDS_PER_TASK = 0.001
+WINDOW_SECONDS_PER_TASK = 0.002
 """How much longer the window gets with each task that streams: a message costs more than what is in it."""
 
 
@@ -43,6 +43,7 @@ class RunLog:
     def __init__(self, writer: "LogWriter", task_id: str, attempt: int, on_lost: Callable[[], None]) -> None:
         self.task_id = task_id
         self.attempt = attempt
+        self.has_deltas = False
         self.deltas_flushed_at = float("-inf")
         self._writer = writer
         self._on_lost = on_lost
@@ -54,7 +55,6 @@ class RunLog:
         self._output: Output | None = None
         self._error: TaskError | None = None
         self._waiters: list[Waiter] = []
-        self._has_deltas = False
         self._is_lost = False
         self._refusal: Exception | None = None
 
@@ -66,8 +66,8 @@ class RunLog:
     def delta(self, payload: Payload) -> None:
         """Say a piece of a response, which may wait for the flush window unless none was stored within it."""
         self._payloads.append(payload)
-        self._has_deltas = True
-        self._writer.touch(self)
+        is_first, self.has_deltas = not self.has_deltas, True
+        self._writer.touch(self, is_first=is_first)
 
     def say(
         self,
@@ -126,8 +126,8 @@ class RunLog:
 
     def take(self, now: float) -> tuple[TaskWrite, list[Waiter]]:
         """Hand over what is buffered as one write, with those who wait for it."""
-        if self._has_deltas:
-            self._has_deltas, self.deltas_flushed_at = False, now
+        if self.has_deltas:
+            self.has_deltas, self.deltas_flushed_at = False, now
         write = TaskWrite(
             task_id=self.task_id,
             attempt=self.attempt,
@@ -165,6 +165,9 @@ class LogWriter:
         self._fresh = Gathering[RunLog](self._release)
         self._delayed = Gathering[RunLog](self._release_window)
         self._window_seconds = limits.flush_window_seconds
+        self._lag_seconds = 0.0
+        self._streaming_count = 0
+        self._counted_since = 0.0
         self._wake = asyncio.Event()
         self._is_closing = False
         self._task: asyncio.Task[None] | None = None
@@ -196,12 +199,17 @@ class LogWriter:
         if log not in self._due:
             self._delayed.add(log, self._window_seconds)
 
-    def touch(self, log: RunLog) -> None:
-        """Write this log's buffer soon: when the window ends, or nearly at once after a silence."""
+    def touch(self, log: RunLog, *, is_first: bool) -> None:
+        """Write this log's buffer soon: when the window ends, or nearly at once after a silence.
+
+        The first delta of those in the buffer decides: so the tasks that stream stay together in one window.
+        """
         if log in self._due:
             return
         if log.backlog >= self._limits.flush_max_events:
             self.schedule(log)
+        elif not is_first:
+            return
         elif self._clock.monotonic() - log.deltas_flushed_at >= self._window_seconds:
             self._fresh.add(log, FIRST_DELTA_SECONDS)
         else:
@@ -212,9 +220,18 @@ class LogWriter:
         self._wake.set()
 
     def _release_window(self, logs: Collection[RunLog]) -> None:
-        """Let a window end, and make the next as long as it must be for so many tasks on so busy a loop."""
-        self._window_seconds = window_seconds(len(logs), self._delayed.lag_seconds, self._limits)
+        self._lag_seconds = self._delayed.lag_seconds
         self._release(logs)
+
+    def _adapt_window(self, logs: Collection[RunLog], now: float) -> None:
+        """Make the next window as long as it must be for so many tasks that stream on so busy a loop."""
+        self._streaming_count += sum(log.has_deltas for log in logs)
+        if now - self._counted_since < self._window_seconds:
+            return
+        shortest, longest = self._limits.flush_window_seconds, self._limits.flush_window_max_seconds
+        wanted = max(self._streaming_count * WINDOW_SECONDS_PER_TASK, self._lag_seconds * WINDOW_PER_LAG)
+        self._window_seconds = max(shortest, min(wanted, longest))
+        self._lag_seconds, self._streaming_count, self._counted_since = 0.0, 0, now
 
     async def _run(self) -> None:
         while True:
@@ -225,6 +242,7 @@ class LogWriter:
                 await self._wake.wait()
             logs, self._due = list(self._due), {}
             now = self._clock.monotonic()
+            self._adapt_window(logs, now)
             taken: list[tuple[RunLog, TaskWrite, list[Waiter]]] = []
             for log in logs:
                 self._fresh.discard(log)
