@@ -228,9 +228,7 @@ class LogWriter:
         self._streaming_count += sum(log.has_deltas for log in logs)
         if now - self._counted_since < self._window_seconds:
             return
-        shortest, longest = self._limits.flush_window_seconds, self._limits.flush_window_max_seconds
-        wanted = max(self._streaming_count * WINDOW_SECONDS_PER_TASK, self._lag_seconds * WINDOW_PER_LAG)
-        self._window_seconds = max(shortest, min(wanted, longest))
+        self._window_seconds = window_seconds(self._streaming_count, self._lag_seconds, self._limits)
         self._lag_seconds, self._streaming_count, self._counted_since = 0.0, 0, now
 
     async def _run(self) -> None:

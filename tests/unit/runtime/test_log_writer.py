@@ -24,6 +24,7 @@ class Watched:
         self.real = store
         self.groups: list[Sequence[TaskWrite]] = []
         self.is_away = False
+        self.wrote = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -35,7 +36,9 @@ class Watched:
         self.groups.append(writes)
         if self.is_away:
             raise MusterdError(reason=Reason.STORE_UNAVAILABLE, message="disk full", retry_after_seconds=3)
-        return await self.real.write(writes)
+        stored = await self.real.write(writes)
+        self.wrote.set()
+        return stored
 
 
 @pytest.fixture
@@ -123,6 +126,25 @@ async def test_deltas_are_gathered_up_to_the_limit(store: Watched) -> None:
     log.delta(deltas(1)[0])
     await log.commit()
     assert [len(group[0].payloads) for group in store.groups] == [1, 5]
+    await writer.close()
+
+
+async def test_a_delta_that_waits_for_the_window_is_not_hurried_by_those_after_it(store: Watched) -> None:
+    """R3: so the tasks that stream stay together, and share transactions."""
+    clock = DrivenClock()
+    writer = writer_of(store, clock, Limits(flush_window_seconds=3_600))
+    tasks = [await begin_task(store.real) for _ in range(2)]
+    waiting, fresh = (writer.open_log(task.task_id, task.attempt, lambda: None) for task in tasks)
+    first, second, third = deltas(3)
+    waiting.delta(first)
+    await waiting.commit()
+    waiting.delta(second)
+    clock.advance(3_600)
+    waiting.delta(third)
+    store.wrote.clear()
+    fresh.delta(first)
+    await store.wrote.wait()
+    assert [write.task_id for write in store.groups[-1]] == [fresh.task_id]
     await writer.close()
 
 
