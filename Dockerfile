@@ -3,7 +3,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /src
 # Every file is checked against its hash here. What follows takes packages from /wheels alone, so it can get no others.
 COPY constraints.txt ./
-RUN pip download --quiet --require-hashes --only-binary :all: --requirement constraints.txt --dest /wheels \
+RUN pip download --quiet --require-hashes --no-deps --only-binary :all: --requirement constraints.txt --dest /wheels \
     && pip install --quiet --no-index --find-links /wheels hatchling
 COPY pyproject.toml LICENSE README.md ./
 COPY client client

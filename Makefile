@@ -23,7 +23,7 @@ $(READY): constraints.txt pyproject.toml client/pyproject.toml
 	@test -n "$(PYTHON)" || \
 		{ echo "musterd needs Python 3.11 or newer: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable client --editable .
 	@touch $@
 

@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 from musterd.auth import RPC_ACCESS, Access, Gate, Scope
 from musterd.domain.errors import Reason
 from musterd.domain.task import TERMINAL_STATES, TRANSITIONS
-from musterd.runtime.capability import RESULT_EVENT_MAX_BYTES
+from musterd.runtime.attempt.capability import RESULT_EVENT_MAX_BYTES
 from musterd.settings import Settings
 from musterd.store.blobs import INLINE_PART_MAX_BYTES
 from musterd.transport import tasks as task_service

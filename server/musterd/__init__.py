@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from musterd.app import Musterd
     from musterd.domain.context import RequestContext, TrustedContext
-    from musterd.runtime.agents import AgentFactory, Built, FactoryPermissionError, FactoryValidationError, Prototype
+    from musterd.runtime.components.definitions import (
+        AgentFactory,
+        Built,
+        FactoryPermissionError,
+        FactoryValidationError,
+        Prototype,
+    )
 
 __all__ = [
     "AgentFactory",
@@ -27,7 +33,7 @@ _HOMES = {
     "RequestContext": "musterd.domain.context",
     "TrustedContext": "musterd.domain.context",
 }
-_DEFAULT_HOME = "musterd.runtime.agents"
+_DEFAULT_HOME = "musterd.runtime.components.definitions"
 
 
 def __getattr__(name: str) -> object:

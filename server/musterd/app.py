@@ -9,14 +9,14 @@ from contextlib import AsyncExitStack
 from musterd.domain.clock import Clock, SystemClock
 from musterd.domain.ids import new_id
 from musterd.domain.ports import Store
-from musterd.runtime.building import Builder
-from musterd.runtime.changes import TaskChanges
-from musterd.runtime.hub import Hub
+from musterd.runtime.components.building import Builder
+from musterd.runtime.components.registry import Registrable, Registry
+from musterd.runtime.feed.changes import TaskChanges
+from musterd.runtime.feed.hub import Hub
+from musterd.runtime.feed.log import LogWriter
+from musterd.runtime.feed.streams import Streams
 from musterd.runtime.limits import Limits
-from musterd.runtime.log import LogWriter
-from musterd.runtime.registry import Registrable, Registry
 from musterd.runtime.runs import Runs
-from musterd.runtime.streams import Streams
 from musterd.runtime.supervisor import Supervisor, shutting_down
 from musterd.runtime.tasks import Tasks
 from musterd.settings import Settings, build_token_verifier

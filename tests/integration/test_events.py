@@ -25,7 +25,7 @@ from tests.support.gated_model import Delta, saying
 from tests.support.scripted import by_request, call_then_say, tool_returns_in
 
 from musterd import AgentFactory, Musterd
-from musterd.runtime.capability import RESULT_EVENT_MAX_BYTES
+from musterd.runtime.attempt.capability import RESULT_EVENT_MAX_BYTES
 from musterd.testing import serve
 from musterd_client import (
     Custom,

@@ -12,11 +12,11 @@ from musterd.domain.clock import Clock, SystemClock
 from musterd.domain.event import Event
 from musterd.domain.ids import new_id
 from musterd.domain.ports import Store
-from musterd.runtime.building import Builder
-from musterd.runtime.changes import TaskChanges
-from musterd.runtime.hub import Hub
+from musterd.runtime.components.building import Builder
+from musterd.runtime.feed.changes import TaskChanges
+from musterd.runtime.feed.hub import Hub
+from musterd.runtime.feed.log import LogWriter
 from musterd.runtime.limits import Limits
-from musterd.runtime.log import LogWriter
 from musterd.runtime.runs import Runs
 from musterd.runtime.supervisor import Supervisor
 from musterd.runtime.tasks import Tasks

@@ -10,7 +10,7 @@ from pydantic_ai.models import Model
 from musterd.app import Musterd, Service
 from musterd.cli.rendering import usage_line
 from musterd.domain.context import RequestContext
-from musterd.runtime.agents import AgentFactory
+from musterd.runtime.components.definitions import AgentFactory
 from musterd.settings import Settings
 from musterd.testing.model import ChatRequest, FakeModel, Turn, call, text, usage
 from musterd_client import (

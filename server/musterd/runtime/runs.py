@@ -9,9 +9,9 @@ from musterd.domain.ids import new_id
 from musterd.domain.ports import Created, NewTask, RequestKey, Store
 from musterd.domain.principal import Identity, JsonValue
 from musterd.domain.task import ComponentRef, Part, Priority, TaskSpec, UsageLimits
-from musterd.runtime.hub import Follower, Hub
+from musterd.runtime.components.registry import Registry
+from musterd.runtime.feed.hub import Follower, Hub
 from musterd.runtime.limits import Limits
-from musterd.runtime.registry import Registry
 from musterd.runtime.supervisor import Supervisor
 
 

@@ -15,13 +15,13 @@ from musterd.domain.event import AuthRequired, TaskStarted
 from musterd.domain.ports import CancelOrder, ClaimedTask, Created, Inbox, NewTask, Steer, SteerState, Store
 from musterd.domain.step import Journal
 from musterd.domain.task import Task, TaskSpec, TaskState
-from musterd.runtime.attempt import Ending, canceled, run_agent, unresumed
-from musterd.runtime.building import Builder, Ready
-from musterd.runtime.control import RunControl
+from musterd.runtime.attempt.control import RunControl
+from musterd.runtime.attempt.recorder import StepRecorder, cut_off_tool
+from musterd.runtime.attempt.running import Ending, canceled, run_agent, unresumed
+from musterd.runtime.components.building import Builder, Ready
 from musterd.runtime.failures import traceback_of, unforeseen
+from musterd.runtime.feed.log import AttemptLost, LogWriter, RunLog
 from musterd.runtime.limits import Limits
-from musterd.runtime.log import AttemptLost, LogWriter, RunLog
-from musterd.runtime.recorder import StepRecorder, cut_off_tool
 
 logger = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from musterd.domain.ids import new_id
 from musterd.domain.ports import CancelOrder, RequestKey, Steer, SteerState, Store, TaskQuery
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.task import Task, TaskState
-from musterd.runtime.changes import TaskChanges
-from musterd.runtime.hub import Follower, Hub
+from musterd.runtime.feed.changes import TaskChanges
+from musterd.runtime.feed.hub import Follower, Hub
 from musterd.runtime.supervisor import Supervisor
 
 HARD_CANCEL_WAIT_SECONDS = 5.0

@@ -10,9 +10,9 @@ from musterd.domain.event import Event
 from musterd.domain.ports import CancelOrder
 from musterd.domain.principal import Viewer
 from musterd.domain.task import ComponentKind, ComponentRef
-from musterd.runtime.registry import ComponentInfo, Registry
+from musterd.runtime.components.registry import ComponentInfo, Registry
+from musterd.runtime.feed.streams import Batches, Streams, StreamScope
 from musterd.runtime.runs import RunRequest, Runs, Started
-from musterd.runtime.streams import Batches, Streams, StreamScope
 from musterd.runtime.tasks import Tasks
 from musterd.transport.call import Call, current_call
 from musterd.transport.codec import requests as decode

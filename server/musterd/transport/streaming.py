@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 
 from musterd.domain.event import Event
 from musterd.domain.task import Task
-from musterd.runtime.streams import Batches, Pulse
+from musterd.runtime.feed.streams import Batches, Pulse
 from musterd.transport.codec.events import EventEncoder, heartbeat
 from musterd.transport.codec.tasks import encode_task
 from musterd_client.v1 import event_pb2, task_pb2

@@ -13,7 +13,7 @@ from musterd.domain.errors import MusterdError, Reason, invalid_argument
 from musterd.domain.ports import CancelOrder, RequestKey, SteerState, TaskQuery
 from musterd.domain.principal import Identity, Principal
 from musterd.domain.task import ComponentKind, ComponentRef, Task
-from musterd.runtime.streams import Streams, StreamScope
+from musterd.runtime.feed.streams import Streams, StreamScope
 from musterd.runtime.tasks import CancelOutcome, Tasks
 from musterd.transport.call import Call, current_call
 from musterd.transport.codec import requests as decode

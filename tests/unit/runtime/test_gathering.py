@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection
 
-from musterd.runtime.gathering import Gathering
+from musterd.runtime.feed.gathering import Gathering
 
 
 class Gone:

@@ -12,8 +12,8 @@ from tests.support.stored_runs import begin_task, complete, deltas
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Event, TextDelta
 from musterd.domain.ports import Lost, Store, Stored, TaskWrite
+from musterd.runtime.feed.log import AttemptLost, LogWriter, RunLog, window_seconds
 from musterd.runtime.limits import Limits
-from musterd.runtime.log import AttemptLost, LogWriter, RunLog, window_seconds
 from musterd.store.sqlite import SqliteStore
 
 

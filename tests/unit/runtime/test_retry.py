@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_ai.exceptions import FallbackExceptionGroup, ModelConnectionError, ModelHTTPError, UserError
 
+from musterd.runtime.attempt.retry import TRANSIENT_STATUS_CODES, is_transient, retry_delay_seconds
 from musterd.runtime.limits import Limits
-from musterd.runtime.retry import TRANSIENT_STATUS_CODES, is_transient, retry_delay_seconds
 
 LIMITS = Limits(model_max_retries=3, model_retry_initial_delay_seconds=1, model_retry_max_delay_seconds=5)
 

@@ -11,9 +11,9 @@ from tests.support.stored_runs import begin_task, complete, deltas, tell
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.principal import Viewer
-from musterd.runtime.hub import Hub
+from musterd.runtime.feed.hub import Hub
+from musterd.runtime.feed.streams import Batches, Pulse, Streams, StreamScope
 from musterd.runtime.limits import Limits
-from musterd.runtime.streams import Batches, Pulse, Streams, StreamScope
 from musterd.runtime.supervisor import shutting_down
 from musterd.store.sqlite import SqliteStore
 

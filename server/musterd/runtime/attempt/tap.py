@@ -26,7 +26,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_core import to_json
 
 from musterd.domain.event import DeltaEvent, TextDelta, ThinkingDelta, ToolCallArgumentsDelta
-from musterd.runtime.recorder import StepRecorder
+from musterd.runtime.attempt.recorder import StepRecorder
 
 
 class TapModel(WrapperModel):

@@ -17,7 +17,7 @@ from pydantic_ai.agent import AbstractAgent
 from musterd.domain.context import RequestContext, TrustedContext
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.task import TaskSpec
-from musterd.runtime.agents import (
+from musterd.runtime.components.definitions import (
     AgentFactory,
     AnyAgent,
     Built,
@@ -26,9 +26,9 @@ from musterd.runtime.agents import (
     FactoryValidationError,
     Prototype,
 )
+from musterd.runtime.components.registry import Registration, Registry
 from musterd.runtime.failures import unforeseen
 from musterd.runtime.limits import Limits
-from musterd.runtime.registry import Registration, Registry
 
 
 @dataclass(frozen=True, slots=True)

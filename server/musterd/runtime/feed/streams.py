@@ -9,7 +9,7 @@ from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Event, TaskCanceled, TaskCompleted, TaskFailed
 from musterd.domain.task import Task
-from musterd.runtime.hub import Follower, Hub
+from musterd.runtime.feed.hub import Follower, Hub
 from musterd.runtime.limits import Limits
 
 TERMINAL = (TaskCompleted, TaskFailed, TaskCanceled)

@@ -17,13 +17,13 @@ from pydantic_core import PydanticSerializationError, to_json
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import TaskCanceled, TaskCompleted, TaskFailed, TerminalEvent
 from musterd.domain.task import Output, Task, TaskError, TaskSpec, TaskState, Usage, UsageLimits
-from musterd.runtime.building import Ready
-from musterd.runtime.capability import RunCapability
-from musterd.runtime.control import RunControl
+from musterd.runtime.attempt.capability import RunCapability
+from musterd.runtime.attempt.control import RunControl
+from musterd.runtime.attempt.prompt import prompt_of
+from musterd.runtime.attempt.recorder import StepRecorder, public_message_of
+from musterd.runtime.components.building import Ready
 from musterd.runtime.failures import task_error_of, unforeseen
-from musterd.runtime.log import AttemptLost
-from musterd.runtime.prompt import prompt_of
-from musterd.runtime.recorder import StepRecorder, public_message_of
+from musterd.runtime.feed.log import AttemptLost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

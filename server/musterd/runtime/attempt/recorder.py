@@ -22,7 +22,7 @@ from musterd.domain.event import (
 from musterd.domain.ports import Steer
 from musterd.domain.step import Journal, ModelStep, ToolStatus, ToolStep
 from musterd.domain.task import TaskState, Usage
-from musterd.runtime.journal import (
+from musterd.runtime.attempt.journal import (
     dump_request_usage,
     dump_response,
     load_request_usage,
@@ -30,9 +30,9 @@ from musterd.runtime.journal import (
     usage_of,
     usage_of_request,
 )
+from musterd.runtime.attempt.retry import retry_delay_seconds
+from musterd.runtime.feed.log import RunLog
 from musterd.runtime.limits import Limits
-from musterd.runtime.log import RunLog
-from musterd.runtime.retry import retry_delay_seconds
 
 
 @dataclass(slots=True)

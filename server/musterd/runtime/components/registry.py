@@ -12,7 +12,7 @@ from pydantic_ai.toolsets import FunctionToolset
 from musterd.domain.errors import FieldViolation, MusterdError, Reason
 from musterd.domain.principal import JsonValue
 from musterd.domain.task import ComponentKind, ComponentRef
-from musterd.runtime.agents import AgentFactory, AnyAgent, Prototype
+from musterd.runtime.components.definitions import AgentFactory, AnyAgent, Prototype
 
 Registrable = AnyAgent | Prototype | AgentFactory
 

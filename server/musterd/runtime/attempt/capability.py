@@ -28,9 +28,9 @@ from pydantic_graph import End
 from musterd.domain.event import ToolCallCompleted, ToolCallFailed, ToolCallStarted
 from musterd.domain.ports import Steer
 from musterd.domain.step import ToolStatus, ToolStep
-from musterd.runtime.control import RunControl
-from musterd.runtime.custom_events import RelayToolset
-from musterd.runtime.journal import (
+from musterd.runtime.attempt.control import RunControl
+from musterd.runtime.attempt.custom_events import RelayToolset
+from musterd.runtime.attempt.journal import (
     PendingMessage,
     dump_enqueued,
     dump_value,
@@ -39,8 +39,8 @@ from musterd.runtime.journal import (
     replay_tool,
     result_json,
 )
-from musterd.runtime.recorder import StepRecorder
-from musterd.runtime.tap import TapModel
+from musterd.runtime.attempt.recorder import StepRecorder
+from musterd.runtime.attempt.tap import TapModel
 
 logger = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from musterd.domain.ports import Lost, Store, Stored, TaskWrite
 from musterd.domain.step import StepRecord
 from musterd.domain.task import Output, TaskError, TaskState, Usage
 from musterd.runtime.failures import traceback_of
-from musterd.runtime.gathering import Gathering
+from musterd.runtime.feed.gathering import Gathering
 from musterd.runtime.limits import Limits
 
 logger = structlog.get_logger(__name__)

@@ -1,0 +1,1 @@
+"""What users register, and how it becomes ready to run."""

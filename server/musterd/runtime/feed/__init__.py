@@ -1,0 +1,1 @@
+"""How what happens is stored and reaches those who follow."""
