@@ -11,8 +11,27 @@ class ComponentKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     COMPONENT_KIND_UNSPECIFIED: _ClassVar[ComponentKind]
     COMPONENT_KIND_AGENT: _ClassVar[ComponentKind]
+    COMPONENT_KIND_TEAM: _ClassVar[ComponentKind]
+    COMPONENT_KIND_SUBAGENT: _ClassVar[ComponentKind]
+    COMPONENT_KIND_MEMBER: _ClassVar[ComponentKind]
+
+class TeamMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TEAM_MODE_UNSPECIFIED: _ClassVar[TeamMode]
+    TEAM_MODE_COORDINATE: _ClassVar[TeamMode]
+    TEAM_MODE_ROUTE: _ClassVar[TeamMode]
+    TEAM_MODE_BROADCAST: _ClassVar[TeamMode]
+    TEAM_MODE_TASKS: _ClassVar[TeamMode]
 COMPONENT_KIND_UNSPECIFIED: ComponentKind
 COMPONENT_KIND_AGENT: ComponentKind
+COMPONENT_KIND_TEAM: ComponentKind
+COMPONENT_KIND_SUBAGENT: ComponentKind
+COMPONENT_KIND_MEMBER: ComponentKind
+TEAM_MODE_UNSPECIFIED: TeamMode
+TEAM_MODE_COORDINATE: TeamMode
+TEAM_MODE_ROUTE: TeamMode
+TEAM_MODE_BROADCAST: TeamMode
+TEAM_MODE_TASKS: TeamMode
 
 class ComponentRef(_message.Message):
     __slots__ = ("kind", "id")
@@ -47,3 +66,31 @@ class Tool(_message.Message):
     description: str
     parameters_schema_json: str
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., parameters_schema_json: _Optional[str] = ...) -> None: ...
+
+class Team(_message.Message):
+    __slots__ = ("team_id", "name", "description", "is_factory", "input_schema_json", "mode", "members")
+    TEAM_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    IS_FACTORY_FIELD_NUMBER: _ClassVar[int]
+    INPUT_SCHEMA_JSON_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    team_id: str
+    name: str
+    description: str
+    is_factory: bool
+    input_schema_json: str
+    mode: TeamMode
+    members: _containers.RepeatedCompositeFieldContainer[TeamMember]
+    def __init__(self, team_id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., is_factory: _Optional[bool] = ..., input_schema_json: _Optional[str] = ..., mode: _Optional[_Union[TeamMode, str]] = ..., members: _Optional[_Iterable[_Union[TeamMember, _Mapping]]] = ...) -> None: ...
+
+class TeamMember(_message.Message):
+    __slots__ = ("name", "role", "description")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    role: str
+    description: str
+    def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...

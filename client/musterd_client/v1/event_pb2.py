@@ -25,59 +25,76 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from musterd_client.v1 import board_pb2 as musterd_dot_v1_dot_board__pb2
 from musterd_client.v1 import component_pb2 as musterd_dot_v1_dot_component__pb2
 from musterd_client.v1 import task_pb2 as musterd_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16musterd/v1/event.proto\x12\nmusterd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1amusterd/v1/component.proto\x1a\x15musterd/v1/task.proto\"\xc2\t\n\x08RunEvent\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\tcomponent\x18\x04 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12/\n\x0ctask_started\x18\n \x01(\x0b\x32\x17.musterd.v1.TaskStartedH\x00\x12\x33\n\x0etask_completed\x18\x0b \x01(\x0b\x32\x19.musterd.v1.TaskCompletedH\x00\x12-\n\x0btask_failed\x18\x0c \x01(\x0b\x32\x16.musterd.v1.TaskFailedH\x00\x12\x31\n\rtask_canceled\x18\r \x01(\x0b\x32\x18.musterd.v1.TaskCanceledH\x00\x12\x37\n\x10\x63\x61ncel_requested\x18\x0e \x01(\x0b\x32\x1b.musterd.v1.CancelRequestedH\x00\x12\x31\n\rauth_required\x18\x0f \x01(\x0b\x32\x18.musterd.v1.AuthRequiredH\x00\x12/\n\x0c\x61uth_renewed\x18\x10 \x01(\x0b\x32\x17.musterd.v1.AuthRenewedH\x00\x12@\n\x15model_request_started\x18\x14 \x01(\x0b\x32\x1f.musterd.v1.ModelRequestStartedH\x00\x12\x44\n\x17model_request_completed\x18\x15 \x01(\x0b\x32!.musterd.v1.ModelRequestCompletedH\x00\x12+\n\ntext_delta\x18\x16 \x01(\x0b\x32\x15.musterd.v1.TextDeltaH\x00\x12\x33\n\x0ethinking_delta\x18\x17 \x01(\x0b\x32\x19.musterd.v1.ThinkingDeltaH\x00\x12G\n\x19tool_call_arguments_delta\x18\x18 \x01(\x0b\x32\".musterd.v1.ToolCallArgumentsDeltaH\x00\x12\x35\n\x0fretry_scheduled\x18\x19 \x01(\x0b\x32\x1a.musterd.v1.RetryScheduledH\x00\x12\x33\n\x0estep_restarted\x18\x1a \x01(\x0b\x32\x19.musterd.v1.StepRestartedH\x00\x12\x38\n\x11tool_call_started\x18\x1e \x01(\x0b\x32\x1b.musterd.v1.ToolCallStartedH\x00\x12<\n\x13tool_call_completed\x18\x1f \x01(\x0b\x32\x1d.musterd.v1.ToolCallCompletedH\x00\x12\x36\n\x10tool_call_failed\x18  \x01(\x0b\x32\x1a.musterd.v1.ToolCallFailedH\x00\x12&\n\x07steered\x18( \x01(\x0b\x32\x13.musterd.v1.SteeredH\x00\x12$\n\x06\x63ustom\x18\x32 \x01(\x0b\x32\x12.musterd.v1.CustomH\x00\x12*\n\theartbeat\x18< \x01(\x0b\x32\x15.musterd.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"9\n\x0bTaskStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0eparent_task_id\x18\x02 \x01(\t\"r\n\rTaskCompleted\x12\"\n\x06output\x18\x01 \x01(\x0b\x32\x12.musterd.v1.Output\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\x1b\n\x13unapplied_steer_ids\x18\x03 \x03(\t\"\xbb\x01\n\nTaskFailed\x12$\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x15.musterd.v1.TaskError\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\"\n\x06output\x18\x03 \x01(\x0b\x32\x12.musterd.v1.Output\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.musterd.v1.TaskState\x12\x1b\n\x13unapplied_steer_ids\x18\x05 \x03(\t\"\x81\x01\n\x0cTaskCanceled\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\"\n\x06output\x18\x03 \x01(\x0b\x32\x12.musterd.v1.Output\x12\x1b\n\x13unapplied_steer_ids\x18\x04 \x03(\t\"j\n\x0f\x43\x61ncelRequested\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0c\n\x04hard\x18\x02 \x01(\x08\x12(\n\x05grace\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07user_id\x18\x04 \x01(\t\"?\n\x0c\x41uthRequired\x12/\n\x0b\x65xpire_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1e\n\x0b\x41uthRenewed\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"2\n\x13ModelRequestStarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\"m\n\x15ModelRequestCompleted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\x12 \n\x05usage\x18\x03 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\x15\n\rfinish_reason\x18\x04 \x01(\t\";\n\tTextDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"?\n\rThinkingDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"{\n\x16ToolCallArgumentsDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x03 \x01(\t\x12\x11\n\ttool_name\x18\x04 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x05 \x01(\t\"j\n\x0eRetryScheduled\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12(\n\x05\x64\x65lay\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x04 \x01(\t\"J\n\rStepRestarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12+\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x1c.musterd.v1.StepRestartCause\"`\n\x0fToolCallStarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\"v\n\x11ToolCallCompleted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x13\n\x0bresult_json\x18\x04 \x01(\t\x12\x15\n\romitted_bytes\x18\x05 \x01(\x03\"l\n\x0eToolCallFailed\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x12\n\nwill_retry\x18\x05 \x01(\x08\"K\n\x07Steered\x12\x10\n\x08steer_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\"@\n\x06\x43ustom\x12\x0c\n\x04type\x18\x01 \x01(\t\x12(\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\"\n\tHeartbeat\x12\x15\n\rlast_sequence\x18\x01 \x01(\x03*u\n\x10StepRestartCause\x12\"\n\x1eSTEP_RESTART_CAUSE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSTEP_RESTART_CAUSE_RECOVERY\x10\x01\x12\x1c\n\x18STEP_RESTART_CAUSE_RETRY\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16musterd/v1/event.proto\x12\nmusterd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16musterd/v1/board.proto\x1a\x1amusterd/v1/component.proto\x1a\x15musterd/v1/task.proto\"\xc0\x0c\n\x08RunEvent\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\tcomponent\x18\x04 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12/\n\x0ctask_started\x18\n \x01(\x0b\x32\x17.musterd.v1.TaskStartedH\x00\x12\x33\n\x0etask_completed\x18\x0b \x01(\x0b\x32\x19.musterd.v1.TaskCompletedH\x00\x12-\n\x0btask_failed\x18\x0c \x01(\x0b\x32\x16.musterd.v1.TaskFailedH\x00\x12\x31\n\rtask_canceled\x18\r \x01(\x0b\x32\x18.musterd.v1.TaskCanceledH\x00\x12\x37\n\x10\x63\x61ncel_requested\x18\x0e \x01(\x0b\x32\x1b.musterd.v1.CancelRequestedH\x00\x12\x31\n\rauth_required\x18\x0f \x01(\x0b\x32\x18.musterd.v1.AuthRequiredH\x00\x12/\n\x0c\x61uth_renewed\x18\x10 \x01(\x0b\x32\x17.musterd.v1.AuthRenewedH\x00\x12@\n\x15model_request_started\x18\x14 \x01(\x0b\x32\x1f.musterd.v1.ModelRequestStartedH\x00\x12\x44\n\x17model_request_completed\x18\x15 \x01(\x0b\x32!.musterd.v1.ModelRequestCompletedH\x00\x12+\n\ntext_delta\x18\x16 \x01(\x0b\x32\x15.musterd.v1.TextDeltaH\x00\x12\x33\n\x0ethinking_delta\x18\x17 \x01(\x0b\x32\x19.musterd.v1.ThinkingDeltaH\x00\x12G\n\x19tool_call_arguments_delta\x18\x18 \x01(\x0b\x32\".musterd.v1.ToolCallArgumentsDeltaH\x00\x12\x35\n\x0fretry_scheduled\x18\x19 \x01(\x0b\x32\x1a.musterd.v1.RetryScheduledH\x00\x12\x33\n\x0estep_restarted\x18\x1a \x01(\x0b\x32\x19.musterd.v1.StepRestartedH\x00\x12\x38\n\x11tool_call_started\x18\x1e \x01(\x0b\x32\x1b.musterd.v1.ToolCallStartedH\x00\x12<\n\x13tool_call_completed\x18\x1f \x01(\x0b\x32\x1d.musterd.v1.ToolCallCompletedH\x00\x12\x36\n\x10tool_call_failed\x18  \x01(\x0b\x32\x1a.musterd.v1.ToolCallFailedH\x00\x12&\n\x07steered\x18( \x01(\x0b\x32\x13.musterd.v1.SteeredH\x00\x12\x33\n\x0equestion_asked\x18) \x01(\x0b\x32\x19.musterd.v1.QuestionAskedH\x00\x12\x39\n\x11question_answered\x18* \x01(\x0b\x32\x1c.musterd.v1.QuestionAnsweredH\x00\x12\x37\n\x10question_expired\x18+ \x01(\x0b\x32\x1b.musterd.v1.QuestionExpiredH\x00\x12\x35\n\x0fsubtask_started\x18, \x01(\x0b\x32\x1a.musterd.v1.SubtaskStartedH\x00\x12\x31\n\rsubtask_ended\x18- \x01(\x0b\x32\x18.musterd.v1.SubtaskEndedH\x00\x12/\n\x0ctodo_changed\x18. \x01(\x0b\x32\x17.musterd.v1.TodoChangedH\x00\x12\x38\n\x11team_message_sent\x18/ \x01(\x0b\x32\x1b.musterd.v1.TeamMessageSentH\x00\x12$\n\x06\x63ustom\x18\x32 \x01(\x0b\x32\x12.musterd.v1.CustomH\x00\x12*\n\theartbeat\x18< \x01(\x0b\x32\x15.musterd.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"9\n\x0bTaskStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0eparent_task_id\x18\x02 \x01(\t\"r\n\rTaskCompleted\x12\"\n\x06output\x18\x01 \x01(\x0b\x32\x12.musterd.v1.Output\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\x1b\n\x13unapplied_steer_ids\x18\x03 \x03(\t\"\xbb\x01\n\nTaskFailed\x12$\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x15.musterd.v1.TaskError\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\"\n\x06output\x18\x03 \x01(\x0b\x32\x12.musterd.v1.Output\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.musterd.v1.TaskState\x12\x1b\n\x13unapplied_steer_ids\x18\x05 \x03(\t\"\x81\x01\n\x0cTaskCanceled\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\"\n\x06output\x18\x03 \x01(\x0b\x32\x12.musterd.v1.Output\x12\x1b\n\x13unapplied_steer_ids\x18\x04 \x03(\t\"j\n\x0f\x43\x61ncelRequested\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0c\n\x04hard\x18\x02 \x01(\x08\x12(\n\x05grace\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07user_id\x18\x04 \x01(\t\"?\n\x0c\x41uthRequired\x12/\n\x0b\x65xpire_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1e\n\x0b\x41uthRenewed\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"2\n\x13ModelRequestStarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\"m\n\x15ModelRequestCompleted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\x12 \n\x05usage\x18\x03 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\x15\n\rfinish_reason\x18\x04 \x01(\t\";\n\tTextDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"?\n\rThinkingDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"{\n\x16ToolCallArgumentsDelta\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\npart_index\x18\x02 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x03 \x01(\t\x12\x11\n\ttool_name\x18\x04 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x05 \x01(\t\"j\n\x0eRetryScheduled\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12(\n\x05\x64\x65lay\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x04 \x01(\t\"J\n\rStepRestarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12+\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x1c.musterd.v1.StepRestartCause\"`\n\x0fToolCallStarted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\"v\n\x11ToolCallCompleted\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x13\n\x0bresult_json\x18\x04 \x01(\t\x12\x15\n\romitted_bytes\x18\x05 \x01(\x03\"l\n\x0eToolCallFailed\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x02 \x01(\t\x12\x11\n\ttool_name\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x12\n\nwill_retry\x18\x05 \x01(\x08\"K\n\x07Steered\x12\x10\n\x08steer_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\"c\n\rQuestionAsked\x12\x13\n\x0bquestion_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"H\n\x10QuestionAnswered\x12\x13\n\x0bquestion_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\"&\n\x0fQuestionExpired\x12\x13\n\x0bquestion_id\x18\x01 \x01(\t\"}\n\x0eSubtaskStarted\x12\x12\n\nsubtask_id\x18\x01 \x01(\t\x12+\n\tcomponent\x18\x02 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x15\n\rin_background\x18\x04 \x01(\x08\"u\n\x0cSubtaskEnded\x12\x12\n\nsubtask_id\x18\x01 \x01(\t\x12+\n\tcomponent\x18\x02 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.musterd.v1.TaskState\"d\n\x0bTodoChanged\x12&\n\x06\x63hange\x18\x01 \x01(\x0e\x32\x16.musterd.v1.TodoChange\x12\x1e\n\x04todo\x18\x02 \x01(\x0b\x32\x10.musterd.v1.Todo\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\";\n\x0fTeamMessageSent\x12(\n\x07message\x18\x01 \x01(\x0b\x32\x17.musterd.v1.TeamMessage\"@\n\x06\x43ustom\x12\x0c\n\x04type\x18\x01 \x01(\t\x12(\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\"\n\tHeartbeat\x12\x15\n\rlast_sequence\x18\x01 \x01(\x03*u\n\x10StepRestartCause\x12\"\n\x1eSTEP_RESTART_CAUSE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSTEP_RESTART_CAUSE_RECOVERY\x10\x01\x12\x1c\n\x18STEP_RESTART_CAUSE_RETRY\x10\x02*\xbf\x01\n\nTodoChange\x12\x1b\n\x17TODO_CHANGE_UNSPECIFIED\x10\x00\x12\x15\n\x11TODO_CHANGE_ADDED\x10\x01\x12\x17\n\x13TODO_CHANGE_CLAIMED\x10\x02\x12\x19\n\x15TODO_CHANGE_COMPLETED\x10\x03\x12\x18\n\x14TODO_CHANGE_RELEASED\x10\x04\x12\x16\n\x12TODO_CHANGE_FAILED\x10\x05\x12\x17\n\x13TODO_CHANGE_REMOVED\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'musterd_client.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STEPRESTARTCAUSE']._serialized_start=3212
-  _globals['_STEPRESTARTCAUSE']._serialized_end=3329
-  _globals['_RUNEVENT']._serialized_start=185
-  _globals['_RUNEVENT']._serialized_end=1403
-  _globals['_TASKSTARTED']._serialized_start=1405
-  _globals['_TASKSTARTED']._serialized_end=1462
-  _globals['_TASKCOMPLETED']._serialized_start=1464
-  _globals['_TASKCOMPLETED']._serialized_end=1578
-  _globals['_TASKFAILED']._serialized_start=1581
-  _globals['_TASKFAILED']._serialized_end=1768
-  _globals['_TASKCANCELED']._serialized_start=1771
-  _globals['_TASKCANCELED']._serialized_end=1900
-  _globals['_CANCELREQUESTED']._serialized_start=1902
-  _globals['_CANCELREQUESTED']._serialized_end=2008
-  _globals['_AUTHREQUIRED']._serialized_start=2010
-  _globals['_AUTHREQUIRED']._serialized_end=2073
-  _globals['_AUTHRENEWED']._serialized_start=2075
-  _globals['_AUTHRENEWED']._serialized_end=2105
-  _globals['_MODELREQUESTSTARTED']._serialized_start=2107
-  _globals['_MODELREQUESTSTARTED']._serialized_end=2157
-  _globals['_MODELREQUESTCOMPLETED']._serialized_start=2159
-  _globals['_MODELREQUESTCOMPLETED']._serialized_end=2268
-  _globals['_TEXTDELTA']._serialized_start=2270
-  _globals['_TEXTDELTA']._serialized_end=2329
-  _globals['_THINKINGDELTA']._serialized_start=2331
-  _globals['_THINKINGDELTA']._serialized_end=2394
-  _globals['_TOOLCALLARGUMENTSDELTA']._serialized_start=2396
-  _globals['_TOOLCALLARGUMENTSDELTA']._serialized_end=2519
-  _globals['_RETRYSCHEDULED']._serialized_start=2521
-  _globals['_RETRYSCHEDULED']._serialized_end=2627
-  _globals['_STEPRESTARTED']._serialized_start=2629
-  _globals['_STEPRESTARTED']._serialized_end=2703
-  _globals['_TOOLCALLSTARTED']._serialized_start=2705
-  _globals['_TOOLCALLSTARTED']._serialized_end=2801
-  _globals['_TOOLCALLCOMPLETED']._serialized_start=2803
-  _globals['_TOOLCALLCOMPLETED']._serialized_end=2921
-  _globals['_TOOLCALLFAILED']._serialized_start=2923
-  _globals['_TOOLCALLFAILED']._serialized_end=3031
-  _globals['_STEERED']._serialized_start=3033
-  _globals['_STEERED']._serialized_end=3108
-  _globals['_CUSTOM']._serialized_start=3110
-  _globals['_CUSTOM']._serialized_end=3174
-  _globals['_HEARTBEAT']._serialized_start=3176
-  _globals['_HEARTBEAT']._serialized_end=3210
+  _globals['_STEPRESTARTCAUSE']._serialized_start=4242
+  _globals['_STEPRESTARTCAUSE']._serialized_end=4359
+  _globals['_TODOCHANGE']._serialized_start=4362
+  _globals['_TODOCHANGE']._serialized_end=4553
+  _globals['_RUNEVENT']._serialized_start=209
+  _globals['_RUNEVENT']._serialized_end=1809
+  _globals['_TASKSTARTED']._serialized_start=1811
+  _globals['_TASKSTARTED']._serialized_end=1868
+  _globals['_TASKCOMPLETED']._serialized_start=1870
+  _globals['_TASKCOMPLETED']._serialized_end=1984
+  _globals['_TASKFAILED']._serialized_start=1987
+  _globals['_TASKFAILED']._serialized_end=2174
+  _globals['_TASKCANCELED']._serialized_start=2177
+  _globals['_TASKCANCELED']._serialized_end=2306
+  _globals['_CANCELREQUESTED']._serialized_start=2308
+  _globals['_CANCELREQUESTED']._serialized_end=2414
+  _globals['_AUTHREQUIRED']._serialized_start=2416
+  _globals['_AUTHREQUIRED']._serialized_end=2479
+  _globals['_AUTHRENEWED']._serialized_start=2481
+  _globals['_AUTHRENEWED']._serialized_end=2511
+  _globals['_MODELREQUESTSTARTED']._serialized_start=2513
+  _globals['_MODELREQUESTSTARTED']._serialized_end=2563
+  _globals['_MODELREQUESTCOMPLETED']._serialized_start=2565
+  _globals['_MODELREQUESTCOMPLETED']._serialized_end=2674
+  _globals['_TEXTDELTA']._serialized_start=2676
+  _globals['_TEXTDELTA']._serialized_end=2735
+  _globals['_THINKINGDELTA']._serialized_start=2737
+  _globals['_THINKINGDELTA']._serialized_end=2800
+  _globals['_TOOLCALLARGUMENTSDELTA']._serialized_start=2802
+  _globals['_TOOLCALLARGUMENTSDELTA']._serialized_end=2925
+  _globals['_RETRYSCHEDULED']._serialized_start=2927
+  _globals['_RETRYSCHEDULED']._serialized_end=3033
+  _globals['_STEPRESTARTED']._serialized_start=3035
+  _globals['_STEPRESTARTED']._serialized_end=3109
+  _globals['_TOOLCALLSTARTED']._serialized_start=3111
+  _globals['_TOOLCALLSTARTED']._serialized_end=3207
+  _globals['_TOOLCALLCOMPLETED']._serialized_start=3209
+  _globals['_TOOLCALLCOMPLETED']._serialized_end=3327
+  _globals['_TOOLCALLFAILED']._serialized_start=3329
+  _globals['_TOOLCALLFAILED']._serialized_end=3437
+  _globals['_STEERED']._serialized_start=3439
+  _globals['_STEERED']._serialized_end=3514
+  _globals['_QUESTIONASKED']._serialized_start=3516
+  _globals['_QUESTIONASKED']._serialized_end=3615
+  _globals['_QUESTIONANSWERED']._serialized_start=3617
+  _globals['_QUESTIONANSWERED']._serialized_end=3689
+  _globals['_QUESTIONEXPIRED']._serialized_start=3691
+  _globals['_QUESTIONEXPIRED']._serialized_end=3729
+  _globals['_SUBTASKSTARTED']._serialized_start=3731
+  _globals['_SUBTASKSTARTED']._serialized_end=3856
+  _globals['_SUBTASKENDED']._serialized_start=3858
+  _globals['_SUBTASKENDED']._serialized_end=3975
+  _globals['_TODOCHANGED']._serialized_start=3977
+  _globals['_TODOCHANGED']._serialized_end=4077
+  _globals['_TEAMMESSAGESENT']._serialized_start=4079
+  _globals['_TEAMMESSAGESENT']._serialized_end=4138
+  _globals['_CUSTOM']._serialized_start=4140
+  _globals['_CUSTOM']._serialized_end=4204
+  _globals['_HEARTBEAT']._serialized_start=4206
+  _globals['_HEARTBEAT']._serialized_end=4240
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from musterd_client.v1 import board_pb2 as _board_pb2
 from musterd_client.v1 import component_pb2 as _component_pb2
 from musterd_client.v1 import task_pb2 as _task_pb2
 from google.protobuf.internal import containers as _containers
@@ -19,12 +20,29 @@ class StepRestartCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STEP_RESTART_CAUSE_UNSPECIFIED: _ClassVar[StepRestartCause]
     STEP_RESTART_CAUSE_RECOVERY: _ClassVar[StepRestartCause]
     STEP_RESTART_CAUSE_RETRY: _ClassVar[StepRestartCause]
+
+class TodoChange(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TODO_CHANGE_UNSPECIFIED: _ClassVar[TodoChange]
+    TODO_CHANGE_ADDED: _ClassVar[TodoChange]
+    TODO_CHANGE_CLAIMED: _ClassVar[TodoChange]
+    TODO_CHANGE_COMPLETED: _ClassVar[TodoChange]
+    TODO_CHANGE_RELEASED: _ClassVar[TodoChange]
+    TODO_CHANGE_FAILED: _ClassVar[TodoChange]
+    TODO_CHANGE_REMOVED: _ClassVar[TodoChange]
 STEP_RESTART_CAUSE_UNSPECIFIED: StepRestartCause
 STEP_RESTART_CAUSE_RECOVERY: StepRestartCause
 STEP_RESTART_CAUSE_RETRY: StepRestartCause
+TODO_CHANGE_UNSPECIFIED: TodoChange
+TODO_CHANGE_ADDED: TodoChange
+TODO_CHANGE_CLAIMED: TodoChange
+TODO_CHANGE_COMPLETED: TodoChange
+TODO_CHANGE_RELEASED: TodoChange
+TODO_CHANGE_FAILED: TodoChange
+TODO_CHANGE_REMOVED: TodoChange
 
 class RunEvent(_message.Message):
-    __slots__ = ("task_id", "sequence", "create_time", "component", "task_started", "task_completed", "task_failed", "task_canceled", "cancel_requested", "auth_required", "auth_renewed", "model_request_started", "model_request_completed", "text_delta", "thinking_delta", "tool_call_arguments_delta", "retry_scheduled", "step_restarted", "tool_call_started", "tool_call_completed", "tool_call_failed", "steered", "custom", "heartbeat")
+    __slots__ = ("task_id", "sequence", "create_time", "component", "task_started", "task_completed", "task_failed", "task_canceled", "cancel_requested", "auth_required", "auth_renewed", "model_request_started", "model_request_completed", "text_delta", "thinking_delta", "tool_call_arguments_delta", "retry_scheduled", "step_restarted", "tool_call_started", "tool_call_completed", "tool_call_failed", "steered", "question_asked", "question_answered", "question_expired", "subtask_started", "subtask_ended", "todo_changed", "team_message_sent", "custom", "heartbeat")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +65,13 @@ class RunEvent(_message.Message):
     TOOL_CALL_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     TOOL_CALL_FAILED_FIELD_NUMBER: _ClassVar[int]
     STEERED_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_ASKED_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    SUBTASK_STARTED_FIELD_NUMBER: _ClassVar[int]
+    SUBTASK_ENDED_FIELD_NUMBER: _ClassVar[int]
+    TODO_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    TEAM_MESSAGE_SENT_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     task_id: str
@@ -71,9 +96,16 @@ class RunEvent(_message.Message):
     tool_call_completed: ToolCallCompleted
     tool_call_failed: ToolCallFailed
     steered: Steered
+    question_asked: QuestionAsked
+    question_answered: QuestionAnswered
+    question_expired: QuestionExpired
+    subtask_started: SubtaskStarted
+    subtask_ended: SubtaskEnded
+    todo_changed: TodoChanged
+    team_message_sent: TeamMessageSent
     custom: Custom
     heartbeat: Heartbeat
-    def __init__(self, task_id: _Optional[str] = ..., sequence: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., component: _Optional[_Union[_component_pb2.ComponentRef, _Mapping]] = ..., task_started: _Optional[_Union[TaskStarted, _Mapping]] = ..., task_completed: _Optional[_Union[TaskCompleted, _Mapping]] = ..., task_failed: _Optional[_Union[TaskFailed, _Mapping]] = ..., task_canceled: _Optional[_Union[TaskCanceled, _Mapping]] = ..., cancel_requested: _Optional[_Union[CancelRequested, _Mapping]] = ..., auth_required: _Optional[_Union[AuthRequired, _Mapping]] = ..., auth_renewed: _Optional[_Union[AuthRenewed, _Mapping]] = ..., model_request_started: _Optional[_Union[ModelRequestStarted, _Mapping]] = ..., model_request_completed: _Optional[_Union[ModelRequestCompleted, _Mapping]] = ..., text_delta: _Optional[_Union[TextDelta, _Mapping]] = ..., thinking_delta: _Optional[_Union[ThinkingDelta, _Mapping]] = ..., tool_call_arguments_delta: _Optional[_Union[ToolCallArgumentsDelta, _Mapping]] = ..., retry_scheduled: _Optional[_Union[RetryScheduled, _Mapping]] = ..., step_restarted: _Optional[_Union[StepRestarted, _Mapping]] = ..., tool_call_started: _Optional[_Union[ToolCallStarted, _Mapping]] = ..., tool_call_completed: _Optional[_Union[ToolCallCompleted, _Mapping]] = ..., tool_call_failed: _Optional[_Union[ToolCallFailed, _Mapping]] = ..., steered: _Optional[_Union[Steered, _Mapping]] = ..., custom: _Optional[_Union[Custom, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+    def __init__(self, task_id: _Optional[str] = ..., sequence: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., component: _Optional[_Union[_component_pb2.ComponentRef, _Mapping]] = ..., task_started: _Optional[_Union[TaskStarted, _Mapping]] = ..., task_completed: _Optional[_Union[TaskCompleted, _Mapping]] = ..., task_failed: _Optional[_Union[TaskFailed, _Mapping]] = ..., task_canceled: _Optional[_Union[TaskCanceled, _Mapping]] = ..., cancel_requested: _Optional[_Union[CancelRequested, _Mapping]] = ..., auth_required: _Optional[_Union[AuthRequired, _Mapping]] = ..., auth_renewed: _Optional[_Union[AuthRenewed, _Mapping]] = ..., model_request_started: _Optional[_Union[ModelRequestStarted, _Mapping]] = ..., model_request_completed: _Optional[_Union[ModelRequestCompleted, _Mapping]] = ..., text_delta: _Optional[_Union[TextDelta, _Mapping]] = ..., thinking_delta: _Optional[_Union[ThinkingDelta, _Mapping]] = ..., tool_call_arguments_delta: _Optional[_Union[ToolCallArgumentsDelta, _Mapping]] = ..., retry_scheduled: _Optional[_Union[RetryScheduled, _Mapping]] = ..., step_restarted: _Optional[_Union[StepRestarted, _Mapping]] = ..., tool_call_started: _Optional[_Union[ToolCallStarted, _Mapping]] = ..., tool_call_completed: _Optional[_Union[ToolCallCompleted, _Mapping]] = ..., tool_call_failed: _Optional[_Union[ToolCallFailed, _Mapping]] = ..., steered: _Optional[_Union[Steered, _Mapping]] = ..., question_asked: _Optional[_Union[QuestionAsked, _Mapping]] = ..., question_answered: _Optional[_Union[QuestionAnswered, _Mapping]] = ..., question_expired: _Optional[_Union[QuestionExpired, _Mapping]] = ..., subtask_started: _Optional[_Union[SubtaskStarted, _Mapping]] = ..., subtask_ended: _Optional[_Union[SubtaskEnded, _Mapping]] = ..., todo_changed: _Optional[_Union[TodoChanged, _Mapping]] = ..., team_message_sent: _Optional[_Union[TeamMessageSent, _Mapping]] = ..., custom: _Optional[_Union[Custom, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
 
 class TaskStarted(_message.Message):
     __slots__ = ("session_id", "parent_task_id")
@@ -268,6 +300,70 @@ class Steered(_message.Message):
     message: str
     user_id: str
     def __init__(self, steer_id: _Optional[str] = ..., step: _Optional[int] = ..., message: _Optional[str] = ..., user_id: _Optional[str] = ...) -> None: ...
+
+class QuestionAsked(_message.Message):
+    __slots__ = ("question_id", "text", "expire_time")
+    QUESTION_ID_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    question_id: str
+    text: str
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, question_id: _Optional[str] = ..., text: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class QuestionAnswered(_message.Message):
+    __slots__ = ("question_id", "answer", "user_id")
+    QUESTION_ID_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    question_id: str
+    answer: str
+    user_id: str
+    def __init__(self, question_id: _Optional[str] = ..., answer: _Optional[str] = ..., user_id: _Optional[str] = ...) -> None: ...
+
+class QuestionExpired(_message.Message):
+    __slots__ = ("question_id",)
+    QUESTION_ID_FIELD_NUMBER: _ClassVar[int]
+    question_id: str
+    def __init__(self, question_id: _Optional[str] = ...) -> None: ...
+
+class SubtaskStarted(_message.Message):
+    __slots__ = ("subtask_id", "component", "description", "in_background")
+    SUBTASK_ID_FIELD_NUMBER: _ClassVar[int]
+    COMPONENT_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    IN_BACKGROUND_FIELD_NUMBER: _ClassVar[int]
+    subtask_id: str
+    component: _component_pb2.ComponentRef
+    description: str
+    in_background: bool
+    def __init__(self, subtask_id: _Optional[str] = ..., component: _Optional[_Union[_component_pb2.ComponentRef, _Mapping]] = ..., description: _Optional[str] = ..., in_background: _Optional[bool] = ...) -> None: ...
+
+class SubtaskEnded(_message.Message):
+    __slots__ = ("subtask_id", "component", "state")
+    SUBTASK_ID_FIELD_NUMBER: _ClassVar[int]
+    COMPONENT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    subtask_id: str
+    component: _component_pb2.ComponentRef
+    state: _task_pb2.TaskState
+    def __init__(self, subtask_id: _Optional[str] = ..., component: _Optional[_Union[_component_pb2.ComponentRef, _Mapping]] = ..., state: _Optional[_Union[_task_pb2.TaskState, str]] = ...) -> None: ...
+
+class TodoChanged(_message.Message):
+    __slots__ = ("change", "todo", "actor")
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    TODO_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    change: TodoChange
+    todo: _board_pb2.Todo
+    actor: str
+    def __init__(self, change: _Optional[_Union[TodoChange, str]] = ..., todo: _Optional[_Union[_board_pb2.Todo, _Mapping]] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class TeamMessageSent(_message.Message):
+    __slots__ = ("message",)
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    message: _board_pb2.TeamMessage
+    def __init__(self, message: _Optional[_Union[_board_pb2.TeamMessage, _Mapping]] = ...) -> None: ...
 
 class Custom(_message.Message):
     __slots__ = ("type", "payload")

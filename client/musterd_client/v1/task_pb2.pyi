@@ -7,7 +7,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -51,7 +51,7 @@ PRIORITY_HIGH: Priority
 PRIORITY_CRITICAL: Priority
 
 class Task(_message.Message):
-    __slots__ = ("task_id", "root_task_id", "parent_task_id", "component", "state", "tenant_id", "user_id", "session_id", "priority", "attempt", "create_time", "start_time", "update_time", "end_time", "usage", "output", "error", "last_sequence", "request_id", "metadata")
+    __slots__ = ("task_id", "root_task_id", "parent_task_id", "component", "state", "tenant_id", "user_id", "session_id", "priority", "attempt", "create_time", "start_time", "update_time", "end_time", "usage", "output", "error", "last_sequence", "request_id", "metadata", "description", "outlives_parent", "tree_usage", "questions")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +79,10 @@ class Task(_message.Message):
     LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    OUTLIVES_PARENT_FIELD_NUMBER: _ClassVar[int]
+    TREE_USAGE_FIELD_NUMBER: _ClassVar[int]
+    QUESTIONS_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     root_task_id: str
     parent_task_id: str
@@ -99,7 +103,23 @@ class Task(_message.Message):
     last_sequence: int
     request_id: str
     metadata: _containers.ScalarMap[str, str]
-    def __init__(self, task_id: _Optional[str] = ..., root_task_id: _Optional[str] = ..., parent_task_id: _Optional[str] = ..., component: _Optional[_Union[_component_pb2.ComponentRef, _Mapping]] = ..., state: _Optional[_Union[TaskState, str]] = ..., tenant_id: _Optional[str] = ..., user_id: _Optional[str] = ..., session_id: _Optional[str] = ..., priority: _Optional[_Union[Priority, str]] = ..., attempt: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., output: _Optional[_Union[Output, _Mapping]] = ..., error: _Optional[_Union[TaskError, _Mapping]] = ..., last_sequence: _Optional[int] = ..., request_id: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    description: str
+    outlives_parent: bool
+    tree_usage: Usage
+    questions: _containers.RepeatedCompositeFieldContainer[Question]
+    def __init__(self, task_id: _Optional[str] = ..., root_task_id: _Optional[str] = ..., parent_task_id: _Optional[str] = ..., component: _Optional[_Union[_component_pb2.ComponentRef, _Mapping]] = ..., state: _Optional[_Union[TaskState, str]] = ..., tenant_id: _Optional[str] = ..., user_id: _Optional[str] = ..., session_id: _Optional[str] = ..., priority: _Optional[_Union[Priority, str]] = ..., attempt: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., output: _Optional[_Union[Output, _Mapping]] = ..., error: _Optional[_Union[TaskError, _Mapping]] = ..., last_sequence: _Optional[int] = ..., request_id: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., description: _Optional[str] = ..., outlives_parent: _Optional[bool] = ..., tree_usage: _Optional[_Union[Usage, _Mapping]] = ..., questions: _Optional[_Iterable[_Union[Question, _Mapping]]] = ...) -> None: ...
+
+class Question(_message.Message):
+    __slots__ = ("question_id", "text", "create_time", "expire_time")
+    QUESTION_ID_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    question_id: str
+    text: str
+    create_time: _timestamp_pb2.Timestamp
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, question_id: _Optional[str] = ..., text: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("text", "json", "partial")

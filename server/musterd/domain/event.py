@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from musterd.domain.board import TeamMessage, Todo
 from musterd.domain.principal import JsonValue
 from musterd.domain.task import ComponentRef, Output, TaskError, TaskState, Usage
 
@@ -186,6 +187,80 @@ class Steered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubtaskStarted:
+    """The task handed work to a child, which may have to wait for its turn."""
+
+    subtask_id: str
+    component: ComponentRef
+    description: str
+    in_background: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubtaskEnded:
+    """A child of the task ended."""
+
+    subtask_id: str
+    component: ComponentRef
+    state: TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionAsked:
+    """The task asks something, and waits for the answer until `expire_time`."""
+
+    question_id: str
+    text: str
+    expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionAnswered:
+    """A question of the task was answered, by a user or, when `user_id` is empty, by the task that started this one."""
+
+    question_id: str
+    answer: str
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionExpired:
+    """Nobody answered a question in time; the task goes on without."""
+
+    question_id: str
+
+
+class TodoChange(StrEnum):
+    """What happened to an item of a team's todo list."""
+
+    ADDED = "added"
+    CLAIMED = "claimed"
+    COMPLETED = "completed"
+    RELEASED = "released"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TodoChanged:
+    """An item of the team's todo list changed; `todo` is the item after it, or as it was when it was removed.
+
+    `actor` is who did it: a member's name, `leader`, `user:ID`, or empty for the server itself.
+    """
+
+    change: TodoChange
+    todo: Todo
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamMessageSent:
+    """A message was sent within the team."""
+
+    message: TeamMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Custom:
     """An event of the application's own making."""
 
@@ -210,6 +285,13 @@ Payload = (
     | ToolCallCompleted
     | ToolCallFailed
     | Steered
+    | SubtaskStarted
+    | SubtaskEnded
+    | QuestionAsked
+    | QuestionAnswered
+    | QuestionExpired
+    | TodoChanged
+    | TeamMessageSent
     | Custom
 )
 

@@ -1,5 +1,6 @@
-"""Ids: UUIDv7 in text form, so that they sort by time."""
+"""Ids: UUIDv7 in text form, so that they sort by time, and ids that follow from others."""
 
+import hashlib
 from uuid import UUID
 
 from uuid_utils import uuid7
@@ -8,6 +9,14 @@ from uuid_utils import uuid7
 def new_id() -> str:
     """Return a new UUIDv7 as 36 lower-case characters."""
     return str(uuid7())
+
+
+def derived_id(*parts: str | int) -> str:
+    """Return the id that belongs to these parts, always the same: a UUIDv8 of their SHA-256."""
+    digest = bytearray(hashlib.sha256("\0".join(map(str, parts)).encode()).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x80
+    digest[8] = digest[8] & 0x3F | 0x80
+    return str(UUID(bytes=bytes(digest)))
 
 
 def is_id(text: str) -> bool:

@@ -9,7 +9,19 @@ from typing import Protocol
 from musterd.domain.event import Event, Payload
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.step import Journal, StepRecord
-from musterd.domain.task import ComponentRef, Output, Priority, Task, TaskError, TaskSpec, TaskState, Usage
+from musterd.domain.task import (
+    Budget,
+    ComponentRef,
+    Output,
+    Priority,
+    Question,
+    Task,
+    TaskError,
+    TaskSpec,
+    TaskState,
+    Usage,
+)
+from musterd.domain.team_board import Board, BoardCommand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,25 +37,42 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """A task to be stored. With an `owner` it is WORKING at once, without one SUBMITTED."""
+    """A task to be stored. With an `owner` it is WORKING at once, without one it is SUBMITTED and waits in the queue.
+
+    `max_queued` is how many tasks may wait in the queue at most, this one included. `payloads` are its first events.
+
+    A child is stored only while `parent_attempt` is the current attempt of its parent and that is not being canceled.
+    `parent_payloads` are told in the parent's name, before the child's own. `team_task_id` is set for a member's turn:
+    messages of that team that wait for the member go into the new task's inbox.
+    """
 
     task_id: str
     root_task_id: str
     parent_task_id: str = ""
+    parent_attempt: int = 0
     spec: TaskSpec
+    description: str = ""
+    outlives_parent: bool = False
+    team_task_id: str = ""
     priority: Priority = Priority.NORMAL
     owner: str | None = None
+    max_queued: int | None = None
     request: RequestKey | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     payloads: tuple[Payload, ...] = ()
+    parent_payloads: tuple[Payload, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """The stored task. `is_new` is False when the request had been made before: then nothing was stored."""
+    """The stored task, and its tree's budget.
+
+    `is_new` is False when nothing was stored: the request had been made before, or a child with this id is there.
+    """
 
     task: Task
     is_new: bool
+    budget: Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +82,10 @@ class TaskWrite:
     `payloads` are appended to the log in order. A `state` that the guarded table does not allow from the stored one
     is ignored, so that a task that is CANCELING is not set back to WORKING; a terminal `state` that it does not allow,
     above all a second one, makes the whole write lost. With a terminal state, steering messages that are still pending
-    become refused, and the terminal payload is stored with their ids. None leaves a column as it is.
+    become refused, open questions expire, and the terminal payload is stored with the ids of the messages. The parent
+    of a child that ends is told of it with SubtaskEnded, unless it has ended itself. None leaves a column as it is.
+
+    What `usage` adds to the task's own is charged to the tree.
     """
 
     task_id: str
@@ -85,10 +117,63 @@ class Lost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedTask:
-    """A task that the caller owns from now on, with its new attempt."""
+    """A task that the caller owns from now on, with its new attempt, and its tree's budget."""
 
     task: Task
     spec: TaskSpec
+    budget: Budget
+
+
+Group = tuple[str, ...]
+"""Tasks that share a cap: ("tenant", tenant id), ("user", tenant id, user id) or ("tree", root task id)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """How many tasks may run at a time, in all and in each group; None is no cap of that kind."""
+
+    in_all: int
+    per_tenant: int | None = None
+    per_user: int | None = None
+    per_tree: int | None = None
+
+    def of(self, tenant_id: str, user_id: str, root_task_id: str) -> Sequence[tuple[Group, int]]:
+        """Return the groups of a task that have a cap, with it."""
+        groups: tuple[tuple[Group, int | None], ...] = (
+            (("tenant", tenant_id), self.per_tenant),
+            (("user", tenant_id, user_id), self.per_user),
+            (("tree", root_task_id), self.per_tree),
+        )
+        return [(group, cap) for group, cap in groups if cap is not None]
+
+
+class QuestionState(StrEnum):
+    """What became of a question."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedQuestion:
+    """A question as it stands."""
+
+    question: Question
+    state: QuestionState
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardRecord:
+    """What a command did to a stored board.
+
+    `delivered` are the messages that went into the inbox of a running task. `is_done` is as in `BoardChange`.
+    """
+
+    board: Board
+    is_done: bool
+    delivered: tuple["Steer", ...] = ()
 
 
 class SteerState(StrEnum):
@@ -167,6 +252,9 @@ class EventPage:
     last_sequence: int
 
 
+QUEUE_STEP_SECONDS = 60.0
+"""How much older a waiting task counts for each step of its priority."""
+
 CommitListener = Callable[[Sequence[Event]], None]
 """Called on the event loop's thread, in the order of commits, with the events of each commit."""
 
@@ -202,11 +290,18 @@ class Store(Protocol):
         """Apply fenced writes in one transaction; the results are in the order of the writes."""
         ...
 
-    async def claim_abandoned(self, owner: str, limit: int) -> Sequence[ClaimedTask]:
-        """Take over tasks that have not ended and that no living owner holds, oldest first, each as a new attempt.
+    async def claim(self, owner: str, limit: int, caps: Caps, running: Mapping[Group, int]) -> Sequence[ClaimedTask]:
+        """Take tasks that have not ended and that no living owner holds, each as a new attempt.
 
-        SUBMITTED tasks become WORKING with attempt 1 when they never started; tasks in AUTH_REQUIRED are left alone.
+        First those that come first in the queue: a task's place is its age plus `QUEUE_STEP_SECONDS` for each step of
+        its priority, so that urgent work goes first and none waits for ever. Tasks whose group is full stay: `running`
+        counts those that run by group. SUBMITTED tasks become WORKING with attempt 1 when they never started; tasks in
+        AUTH_REQUIRED are left alone.
         """
+        ...
+
+    async def count_queued(self) -> int:
+        """Return how many tasks are SUBMITTED."""
         ...
 
     async def release_task(self, task_id: str, attempt: int) -> None:
@@ -271,4 +366,51 @@ class Store(Protocol):
 
     async def read_inbox(self, task_id: str) -> Inbox:
         """Return what waits for the runner of a task."""
+        ...
+
+    async def ask(
+        self, task_id: str, attempt: int, *, question_id: str, text: str, seconds: float
+    ) -> AskedQuestion | Lost:
+        """Store a question that is open for so long, and set the task to INPUT_REQUIRED; fenced like a write.
+
+        A question that is there is returned as it stands.
+        """
+        ...
+
+    async def answer(
+        self, viewer: Viewer, task_id: str, question_id: str, *, answer: str, user_id: str, request: RequestKey | None
+    ) -> Task:
+        """Answer an open question; with the last one answered the task is WORKING again.
+
+        An empty `question_id` means the only one that is open. Raises TASK_NOT_WAITING when it is not open, or when it
+        is empty and none or several are.
+        """
+        ...
+
+    async def expire_question(self, task_id: str, attempt: int, question_id: str) -> AskedQuestion | Lost:
+        """Close a question that nobody answered, and return it as it stands: an answer may have come first."""
+        ...
+
+    async def get_question(self, question_id: str) -> AskedQuestion:
+        """Return a question as it stands."""
+        ...
+
+    async def change_board(
+        self,
+        team_task_id: str,
+        command: BoardCommand,
+        *,
+        viewer: Viewer | None = None,
+        request: RequestKey | None = None,
+    ) -> BoardRecord:
+        """Apply a command to the board of a team, with its events in the team's name.
+
+        A message also goes into the inbox of each receiver that runs: `leader` is the team's task, a member its oldest
+        live child with that name. `viewer` is None for the team itself. Raises TASK_NOT_FOUND, BOARD_NOT_FOUND,
+        TODO_REFUSED, MEMBER_NOT_FOUND, TEAM_ENDED.
+        """
+        ...
+
+    async def get_board(self, viewer: Viewer | None, team_task_id: str) -> Board:
+        """Return a team's board. Raises TASK_NOT_FOUND, and BOARD_NOT_FOUND for a task that is no team's."""
         ...

@@ -69,14 +69,17 @@ def can_change(old: TaskState, new: TaskState) -> bool:
 
 
 class ComponentKind(StrEnum):
-    """What kind of thing a component is."""
+    """What kind of thing a component is. Agents and teams are registered; subagents and members belong to one."""
 
     AGENT = "agent"
+    TEAM = "team"
+    SUBAGENT = "subagent"
+    MEMBER = "member"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentRef:
-    """Names one registered component."""
+    """Names one component. The id of a subagent or a member is its name, unique within its parent alone."""
 
     kind: ComponentKind
     id: str
@@ -106,13 +109,36 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageLimits:
-    """What one run may spend. None means no limit of this kind."""
+    """What one run, and all that it starts, may spend together. None means no limit of this kind."""
 
     requests: int | None = None
     tool_calls: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
+
+    def exhausted_by(self, spent: Usage) -> str | None:
+        """Return which limit leaves nothing to spend, in words; None when there is something left of each."""
+        used = {
+            "requests": spent.requests,
+            "tool_calls": spent.tool_calls,
+            "input_tokens": spent.input_tokens,
+            "output_tokens": spent.output_tokens,
+            "total_tokens": spent.input_tokens + spent.output_tokens,
+        }
+        for name, value in used.items():
+            limit: int | None = getattr(self, name)
+            if limit is not None and value >= limit:
+                return f"{value} of {limit} {name.replace('_', ' ')}"
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a tree of tasks may spend, and what it has spent: failed and canceled work counts."""
+
+    limits: UsageLimits
+    spent: Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +172,41 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskSpec:
-    """All that is needed to run a task again from nothing: what, on which input, for whom, within which limits.
+class Delegate:
+    """One step from a component down to a part of it.
 
-    `factory_input_json` is the validated input of the factory. `run_timeout_seconds` counts from the first start.
+    For a subagent, `toolset_id` names the toolset that has it; it is empty for a member of a team. `definition_json`
+    describes an agent that was made while its parent ran; it is empty for one that the author wrote.
+    """
+
+    name: str
+    toolset_id: str = ""
+    definition_json: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """Where the component of a child comes from: a registered component, and the way down from it.
+
+    `nesting_left` says how many further levels the child may delegate to.
     """
 
     component: ComponentRef
+    path: tuple[Delegate, ...]
+    nesting_left: int = 0
+    runs_in_background: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec:
+    """All that is needed to run a task again from nothing: what, on which input, for whom, within which limits.
+
+    `factory_input_json` is the validated input of the registered component's factory. `run_timeout_seconds` counts from
+    the first start. `lineage` is set for a child.
+    """
+
+    component: ComponentRef
+    lineage: Lineage | None = None
     message: str
     parts: tuple[Part, ...] = ()
     factory_input_json: str = "{}"
@@ -164,8 +218,23 @@ class TaskSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a task asks somebody outside, and waits for until `expire_time`."""
+
+    question_id: str
+    task_id: str
+    text: str
+    create_time: datetime
+    expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One execution of a component, as its row stands. Times are the store's, in UTC."""
+    """One execution of a component, as its row stands. Times are the store's, in UTC.
+
+    `description` is what a child was asked to do; it is empty for a root. `outlives_parent` is true for a child that
+    goes on when its parent ends. `tree_usage` is what a root and all below it spent; it is None for a child.
+    """
 
     task_id: str
     root_task_id: str
@@ -187,3 +256,7 @@ class Task:
     last_sequence: int = 0
     request_id: str = ""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    description: str = ""
+    outlives_parent: bool = False
+    tree_usage: Usage | None = None
+    questions: tuple[Question, ...] = ()

@@ -1,0 +1,1 @@
+"""Agents that delegate to other agents: toolsets that work in any pydantic-ai agent, and durably under the server."""

@@ -1,0 +1,1 @@
+"""Teams of agents with a shared todo list and messages: standalone, and durably under the server."""
