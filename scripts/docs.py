@@ -14,8 +14,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from musterd.auth import RPC_ACCESS, Access, Gate, Scope
+from musterd.domain.board import MAX_MESSAGE_CHARS, MAX_TODO_ATTEMPTS, MAX_TODO_CHARS, MAX_TODOS
 from musterd.domain.errors import Reason
 from musterd.domain.task import TERMINAL_STATES, TRANSITIONS
+from musterd.domain.team_board import MAX_MESSAGES
 from musterd.runtime.attempt.capability import RESULT_EVENT_MAX_BYTES
 from musterd.settings import Settings
 from musterd.store.blobs import INLINE_PART_MAX_BYTES
@@ -56,6 +58,12 @@ FIXED_LIMITS: Mapping[str, float] = {
     "Levels of nesting in `factory_input`": requests.MAX_INPUT_DEPTH,
     "Characters of a steering message": requests.MAX_STEER_CHARS,
     "Seconds that SteerTask waits": task_service.MAX_STEER_WAIT_SECONDS,
+    "Characters of an answer to a question": requests.MAX_STEER_CHARS,
+    "Items of a team's todo list": MAX_TODOS,
+    "Characters of a todo": MAX_TODO_CHARS,
+    "Times that members may take a todo on before it fails": MAX_TODO_ATTEMPTS,
+    "Messages of a team": MAX_MESSAGES,
+    "Characters of a message within a team": MAX_MESSAGE_CHARS,
     "Characters of a reason to cancel": requests.MAX_REASON_CHARS,
     "Seconds of a cancel's grace": task_service.MAX_GRACE_SECONDS,
     "Tasks in one WaitTasks": requests.MAX_WAIT_TASKS,

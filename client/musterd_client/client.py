@@ -1,9 +1,9 @@
 """The client: one object for one server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -11,29 +11,24 @@ from grpc_health.v1 import health_pb2
 from musterd_client.agents import Agents
 from musterd_client.calls import Calls
 from musterd_client.channel import ChannelOption, Tls, open_channel
-from musterd_client.codec import (
-    EnumDecoder,
-    duration_to,
-    enum_name,
-    part_to,
-    server_info_from,
-    struct_to,
-    usage_limits_to,
-)
+from musterd_client.codec import EnumDecoder, server_info_from
 from musterd_client.methods import CHECK_HEALTH, GET_SERVER_INFO
-from musterd_client.model import HealthStatus, OnDisconnect, Part, Priority, ServerInfo, UsageLimits
+from musterd_client.model import HealthStatus, ServerInfo
+from musterd_client.options import RunOptions, run_request
 from musterd_client.retry import RetryPolicy
 from musterd_client.streams import Run
-from musterd_client.tasks import Tasks, new_request_id
+from musterd_client.tasks import Tasks
+from musterd_client.teams import Teams
 from musterd_client.tokens import TokenProvider, TokenSource
 from musterd_client.v1.agent_service_pb2 import RunAgentRequest
 from musterd_client.v1.server_service_pb2 import GetServerInfoRequest
+from musterd_client.v1.team_service_pb2 import RunTeamRequest
 
 _health_status_from = EnumDecoder(health_pb2.HealthCheckResponse.ServingStatus, HealthStatus, "")
 
 
 class MusterdClient:
-    """Runs agents on a musterd server, and looks after their tasks. Use it inside `async with`.
+    """Runs agents and teams on a musterd server, and looks after their tasks. Use it inside `async with`.
 
     Args:
         target: "host:port", "unix:/path" or "unix:///path".
@@ -74,6 +69,7 @@ class MusterdClient:
             stall_timeout_seconds=stall_timeout_seconds,
         )
         self.agents = Agents(self._calls)
+        self.teams = Teams(self._calls)
         self.tasks = Tasks(self._calls)
 
     async def __aenter__(self) -> Self:
@@ -85,52 +81,26 @@ class MusterdClient:
     ) -> None:
         await self._calls.close()
 
-    def run_agent(
-        self,
-        agent_id: str,
-        message: str = "",
-        *,
-        parts: Sequence[Part] = (),
-        session_id: str = "",
-        user_id: str = "",
-        factory_input: Mapping[str, object] | None = None,
-        background: bool = False,
-        request_id: str | None = None,
-        run_timeout_seconds: float | None = None,
-        usage_limits: UsageLimits | None = None,
-        priority: Priority | None = None,
-        on_disconnect: OnDisconnect | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> Run:
+    def run_agent(self, agent_id: str, message: str = "", **options: Unpack[RunOptions]) -> Run:
         """Returns a run of the agent, which starts when it is entered or its first event is asked for.
 
         `async with client.run_agent("greeter", "Hi") as run:` gives `run.task` and the events; for the result alone
-        there is `await client.run_agent("greeter", "Hi").result()`. `background` starts the run and lets go of it.
-        `request_id` makes a repeated call re-attach to the same task; without one the client makes one, so that it may
-        repeat the call itself. With `on_disconnect` CANCEL the run is canceled when this client lets go of its stream,
-        which it also does when the task that reads the events is canceled.
+        there is `await client.run_agent("greeter", "Hi").result()`. RunOptions tells what else it may be given.
 
         Raises:
             ValueError: `factory_input` is not a JSON object, or has an integer beyond ±2^53.
         """
-        return Run(
-            self._calls,
-            RunAgentRequest(
-                agent_id=agent_id,
-                message=message,
-                parts=[part_to(part) for part in parts],
-                session_id=session_id,
-                user_id=user_id,
-                factory_input=None if factory_input is None else struct_to(factory_input),
-                background=background,
-                request_id=request_id or new_request_id(),
-                run_timeout=duration_to(run_timeout_seconds),
-                usage_limits=usage_limits_to(usage_limits),
-                priority=enum_name("PRIORITY_", priority),
-                on_disconnect=enum_name("ON_DISCONNECT_", on_disconnect),
-                metadata=metadata,
-            ),
-        )
+        return Run(self._calls, run_request(partial(RunAgentRequest, agent_id=agent_id), message, options))
+
+    def run_team(self, team_id: str, message: str = "", **options: Unpack[RunOptions]) -> Run:
+        """Returns a run of the team, as `run_agent` does. `run.task` is the leader's; its members' tasks are below it.
+
+        The events of all of them are in the run, each with the id of its own task.
+
+        Raises:
+            ValueError: `factory_input` is not a JSON object, or has an integer beyond ±2^53.
+        """
+        return Run(self._calls, run_request(partial(RunTeamRequest, team_id=team_id), message, options))
 
     async def server_info(self) -> ServerInfo:
         """Returns the server's version, features and limits."""

@@ -162,6 +162,16 @@ def task_error_from(message: task_pb2.TaskError) -> model.TaskError:
     )
 
 
+def question_from(message: task_pb2.Question) -> model.Question:
+    """Returns the question."""
+    return model.Question(
+        question_id=message.question_id,
+        text=message.text,
+        create_time=time_from(message.create_time) if message.HasField("create_time") else None,
+        expire_time=time_from(message.expire_time) if message.HasField("expire_time") else None,
+    )
+
+
 def task_from(message: task_pb2.Task) -> model.Task:
     """Returns the task."""
     return model.Task(
@@ -185,6 +195,10 @@ def task_from(message: task_pb2.Task) -> model.Task:
         last_sequence=message.last_sequence,
         request_id=message.request_id,
         metadata=dict(message.metadata),
+        description=message.description,
+        outlives_parent=message.outlives_parent,
+        tree_usage=usage_from(message.tree_usage) if message.HasField("tree_usage") else None,
+        questions=tuple(question_from(question) for question in message.questions),
     )
 
 

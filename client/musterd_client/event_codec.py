@@ -17,6 +17,7 @@ from musterd_client.codec import (
     usage_from,
 )
 from musterd_client.model import ComponentRef
+from musterd_client.team_codec import team_message_from, todo_change_from, todo_from
 from musterd_client.v1 import event_pb2
 
 HEARTBEAT = "heartbeat"
@@ -193,6 +194,53 @@ def _steered(message: event_pb2.RunEvent, header: Header) -> events.Event:
     return events.Steered(**header, steer_id=body.steer_id, step=body.step, message=body.message, user_id=body.user_id)
 
 
+def _question_asked(message: event_pb2.RunEvent, header: Header) -> events.Event:
+    body = message.question_asked
+    expire_time = time_from(body.expire_time) if body.HasField("expire_time") else None
+    return events.QuestionAsked(**header, question_id=body.question_id, text=body.text, expire_time=expire_time)
+
+
+def _question_answered(message: event_pb2.RunEvent, header: Header) -> events.Event:
+    body = message.question_answered
+    return events.QuestionAnswered(**header, question_id=body.question_id, answer=body.answer, user_id=body.user_id)
+
+
+def _question_expired(message: event_pb2.RunEvent, header: Header) -> events.Event:
+    return events.QuestionExpired(**header, question_id=message.question_expired.question_id)
+
+
+def _subtask_started(message: event_pb2.RunEvent, header: Header) -> events.Event:
+    body = message.subtask_started
+    return events.SubtaskStarted(
+        **header,
+        subtask_id=body.subtask_id,
+        subtask=component_from(body.component),
+        description=body.description,
+        in_background=body.in_background,
+    )
+
+
+def _subtask_ended(message: event_pb2.RunEvent, header: Header) -> events.Event:
+    body = message.subtask_ended
+    return events.SubtaskEnded(
+        **header,
+        subtask_id=body.subtask_id,
+        subtask=component_from(body.component),
+        state=task_state_from(body.state),
+    )
+
+
+def _todo_changed(message: event_pb2.RunEvent, header: Header) -> events.Event:
+    body = message.todo_changed
+    return events.TodoChanged(
+        **header, change=todo_change_from(body.change), todo=todo_from(body.todo), actor=body.actor
+    )
+
+
+def _team_message_sent(message: event_pb2.RunEvent, header: Header) -> events.Event:
+    return events.TeamMessageSent(**header, message=team_message_from(message.team_message_sent.message))
+
+
 def _custom(message: event_pb2.RunEvent, header: Header) -> events.Event:
     return events.Custom(**header, type=message.custom.type, payload=struct_from(message.custom.payload))
 
@@ -216,5 +264,12 @@ _DECODERS: Mapping[str, Callable[[event_pb2.RunEvent, Header], events.Event]] = 
     events.ToolCallCompleted.kind: _tool_call_completed,
     events.ToolCallFailed.kind: _tool_call_failed,
     events.Steered.kind: _steered,
+    events.QuestionAsked.kind: _question_asked,
+    events.QuestionAnswered.kind: _question_answered,
+    events.QuestionExpired.kind: _question_expired,
+    events.SubtaskStarted.kind: _subtask_started,
+    events.SubtaskEnded.kind: _subtask_ended,
+    events.TodoChanged.kind: _todo_changed,
+    events.TeamMessageSent.kind: _team_message_sent,
     events.Custom.kind: _custom,
 }

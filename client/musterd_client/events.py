@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from musterd_client.model import ComponentRef, JsonValue, Output, TaskError, TaskState, Usage
+from musterd_client.team_model import TeamMessage, Todo, TodoChange
 
 
 class RestartCause(StrEnum):
@@ -238,6 +239,83 @@ class Steered(LoggedEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionAsked(LoggedEvent):
+    """The task asks something, and waits for `tasks.answer` until `expire_time`."""
+
+    kind = "question_asked"
+
+    question_id: str
+    text: str
+    expire_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionAnswered(LoggedEvent):
+    """A question was answered. `user_id` is empty when the task that started this one answered."""
+
+    kind = "question_answered"
+
+    question_id: str
+    answer: str = ""
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionExpired(LoggedEvent):
+    """Nobody answered a question in time; the task goes on without."""
+
+    kind = "question_expired"
+
+    question_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubtaskStarted(LoggedEvent):
+    """The task handed work to a child, which may have to wait for its turn. `subtask` is what the child executes."""
+
+    kind = "subtask_started"
+
+    subtask_id: str
+    subtask: ComponentRef
+    description: str = ""
+    in_background: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubtaskEnded(LoggedEvent):
+    """A child of the task ended. `subtask` is what the child executed."""
+
+    kind = "subtask_ended"
+
+    subtask_id: str
+    subtask: ComponentRef
+    state: TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TodoChanged(LoggedEvent):
+    """An item of the team's todo list changed. `todo` is the item as it is now, or as it was when it was removed.
+
+    `actor` is who did it: a member's name, `leader`, `user:` and an id, or empty for the server.
+    """
+
+    kind = "todo_changed"
+
+    change: TodoChange
+    todo: Todo
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamMessageSent(LoggedEvent):
+    """A message was sent within the team."""
+
+    kind = "team_message_sent"
+
+    message: TeamMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Custom(LoggedEvent):
     """An event of the application's own making, emitted by a tool."""
 
@@ -268,6 +346,13 @@ Event = (
     | ToolCallCompleted
     | ToolCallFailed
     | Steered
+    | QuestionAsked
+    | QuestionAnswered
+    | QuestionExpired
+    | SubtaskStarted
+    | SubtaskEnded
+    | TodoChanged
+    | TeamMessageSent
     | Custom
 )
 """Anything that can happen in a run, as far as this version of the client knows."""

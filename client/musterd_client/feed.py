@@ -11,11 +11,15 @@ from musterd_client.calls import Calls, OpenStream, says_token_expired
 from musterd_client.codec import enum_name, task_from
 from musterd_client.event_codec import HEARTBEAT, event_from
 from musterd_client.events import Event, TaskCanceled, TaskCompleted, TaskFailed
-from musterd_client.methods import RUN_AGENT, WATCH_TASK
+from musterd_client.methods import RUN_AGENT, RUN_TEAM, WATCH_TASK
 from musterd_client.model import Task, WatchUntil
 from musterd_client.v1.agent_service_pb2 import RunAgentRequest, RunAgentResponse
 from musterd_client.v1.event_pb2 import RunEvent
 from musterd_client.v1.task_service_pb2 import WatchTaskRequest, WatchTaskResponse
+from musterd_client.v1.team_service_pb2 import RunTeamRequest, RunTeamResponse
+
+RunRequest = RunAgentRequest | RunTeamRequest
+StreamMessage = RunAgentResponse | RunTeamResponse | WatchTaskResponse
 
 _LINGER_SECONDS = 1.0
 _PASSING_REASONS = frozenset(("SLOW_READER", "SHUTTING_DOWN", "KEYS_UNAVAILABLE", "STORE_UNAVAILABLE"))
@@ -41,7 +45,7 @@ class Feed:
         self,
         calls: Calls,
         *,
-        run: RunAgentRequest | None = None,
+        run: RunRequest | None = None,
         task_id: str = "",
         after_sequence: int = 0,
         until: WatchUntil = WatchUntil.TASK,
@@ -90,7 +94,7 @@ class Feed:
         if self._only_start:
             self._only_start = self.ended = False
 
-    async def _read(self) -> RunAgentResponse | WatchTaskResponse | None:
+    async def _read(self) -> StreamMessage | None:
         if self._stream is None:
             self._stream = await self._open()
             self._token = self._stream.token
@@ -110,13 +114,20 @@ class Feed:
 
     async def _open(self) -> OpenStream[Any]:
         if self._run is not None and self.task is None:
-            return await self._calls.stream(RUN_AGENT, self._run)
+            return await self._start(self._run)
         request = WatchTaskRequest(
             task_id=self._task_id, after_sequence=self._received, until=enum_name("WATCH_UNTIL_", self._until)
         )
         return await self._calls.stream(WATCH_TASK, request)
 
-    def _take(self, message: RunAgentResponse | WatchTaskResponse) -> None:
+    async def _start(self, run: RunRequest) -> OpenStream[Any]:
+        match run:
+            case RunAgentRequest():
+                return await self._calls.stream(RUN_AGENT, run)
+            case RunTeamRequest():
+                return await self._calls.stream(RUN_TEAM, run)
+
+    def _take(self, message: StreamMessage) -> None:
         if message.HasField("task"):
             self.task = task_from(message.task)
             self._task_id = self.task.task_id

@@ -47,10 +47,13 @@ class Priority(StrEnum):
 
 
 class ComponentKind(StrEnum):
-    """What kind of thing a component is."""
+    """What kind of thing a component is. A SUBAGENT and a MEMBER are parts of another, and cannot be run alone."""
 
     UNKNOWN = "UNKNOWN"
     AGENT = "AGENT"
+    TEAM = "TEAM"
+    SUBAGENT = "SUBAGENT"
+    MEMBER = "MEMBER"
 
 
 class OnDisconnect(StrEnum):
@@ -109,7 +112,7 @@ class HealthStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentRef:
-    """Names one registered component."""
+    """Names one registered component, or a part of one by its name within it."""
 
     kind: ComponentKind
     id: str
@@ -130,7 +133,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageLimits:
-    """What one run may spend. None leaves a limit to the server."""
+    """What one run, and all that it starts, may spend together. None leaves a limit to the server."""
 
     requests: int | None = None
     tool_calls: int | None = None
@@ -159,8 +162,23 @@ class TaskError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Something that a task asks, and waits for until `expire_time`; `tasks.answer` answers it."""
+
+    question_id: str
+    text: str
+    create_time: datetime | None = None
+    expire_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One execution of a component, as it stood when the server sent it. Times are in UTC."""
+    """One execution of a component, as it stood when the server sent it. Times are in UTC.
+
+    `description` is what a child was asked to do. `outlives_parent` is true for a child that goes on when its parent
+    ends. `tree_usage` is what a root and all tasks below it spent; it is None for a child, and for a task whose end is
+    known from its last event alone. `questions` are those that are open.
+    """
 
     task_id: str
     root_task_id: str
@@ -182,6 +200,10 @@ class Task:
     last_sequence: int = 0
     request_id: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    description: str = ""
+    outlives_parent: bool = False
+    tree_usage: Usage | None = None
+    questions: tuple[Question, ...] = ()
 
     @property
     def is_root(self) -> bool:

@@ -17,10 +17,9 @@ from musterd_client.events import (
     TerminalEvent,
     TextDelta,
 )
-from musterd_client.feed import Feed
+from musterd_client.feed import Feed, RunRequest
 from musterd_client.model import Output, Task, TaskResult, TaskState, WatchUntil
 from musterd_client.text import TextCollector
-from musterd_client.v1.agent_service_pb2 import RunAgentRequest
 
 
 class EventStream:
@@ -153,7 +152,7 @@ class Run(EventStream):
     The events of a background run end at once, because its stream ends with the accepted task; `result` follows it.
     """
 
-    def __init__(self, calls: Calls, request: RunAgentRequest) -> None:
+    def __init__(self, calls: Calls, request: RunRequest) -> None:
         super().__init__(Feed(calls, run=request))
         self.request_id = request.request_id
 
@@ -192,6 +191,8 @@ def _ended(task: Task, event: TerminalEvent) -> Task:
         error=error,
         usage=event.usage,
         output=event.output,
+        tree_usage=None,
+        questions=(),
         end_time=event.create_time,
         last_sequence=max(task.last_sequence, event.sequence),
     )

@@ -1,7 +1,6 @@
 """The tasks of a server, whoever started them."""
 
 from collections.abc import AsyncIterator, Sequence
-from uuid import uuid4
 
 from musterd_client.calls import Calls
 from musterd_client.codec import cancel_outcome_from, duration_to, enum_name, steer_outcome_from, task_from
@@ -17,6 +16,7 @@ from musterd_client.model import (
     WaitResult,
     WatchUntil,
 )
+from musterd_client.request_ids import new_request_id
 from musterd_client.streams import Watch
 from musterd_client.v1.component_pb2 import ComponentRef
 from musterd_client.v1.task_service_pb2 import (
@@ -30,11 +30,6 @@ from musterd_client.v1.task_service_pb2 import (
 
 _DEFAULT_WAIT_SECONDS = 60.0
 _DEFAULT_STEER_WAIT_SECONDS = 30.0
-
-
-def new_request_id() -> str:
-    """Returns an id that makes a repeated call count once."""
-    return str(uuid4())
 
 
 class Tasks:
@@ -58,17 +53,25 @@ class Tasks:
         *,
         states: Sequence[TaskState] = (),
         agent_id: str = "",
+        team_id: str = "",
         session_id: str = "",
         parent_task_id: str = "",
         root_task_id: str = "",
         page_size: int = 50,
     ) -> AsyncIterator[Task]:
-        """Yields the tasks for which all given filters hold, newest first, page after page."""
-        kind = enum_name("COMPONENT_KIND_", ComponentKind.AGENT)
+        """Yields the tasks for which all given filters hold, newest first, page after page.
+
+        Raises:
+            ValueError: both an agent and a team are given; a task has one component.
+        """
+        if agent_id and team_id:
+            raise ValueError("give agent_id or team_id, not both: a task has one component")
+        kind = enum_name("COMPONENT_KIND_", ComponentKind.TEAM if team_id else ComponentKind.AGENT)
+        component_id = team_id or agent_id
         request = ListTasksRequest(
             page_size=page_size,
             states=[enum_name("TASK_STATE_", state) for state in states],
-            component=ComponentRef(kind=kind, id=agent_id) if agent_id else None,
+            component=ComponentRef(kind=kind, id=component_id) if component_id else None,
             session_id=session_id,
             parent_task_id=parent_task_id,
             root_task_id=root_task_id,
@@ -163,9 +166,12 @@ class Tasks:
         return SteerResult(steer_id=response.steer_id, outcome=outcome, task=task_from(response.task))
 
     async def answer(
-        self, task_id: str, *, question_id: str = "", answer: str = "", request_id: str | None = None
+        self, task_id: str, answer: str = "", question_id: str = "", *, request_id: str | None = None
     ) -> Task:
-        """Gives a waiting task what it waits for; one in AUTH_REQUIRED takes the identity of this client's token.
+        """Answers a question of the task, and returns the task after it; one that is AUTH_REQUIRED needs no answer.
+
+        Without a `question_id` the only open question is answered. A task that is AUTH_REQUIRED takes the identity of
+        this client's token.
 
         Raises:
             PreconditionFailedError: the task does not wait for this (TASK_NOT_WAITING).

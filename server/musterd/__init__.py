@@ -1,6 +1,7 @@
-"""Runs AI agents for programs in any language, over gRPC.
+"""Runs AI agents and teams of them for programs in any language, over gRPC.
 
-Register agents with `Musterd`, serve them with `musterd serve module:app`, test them with `musterd.testing.serve`.
+Register agents and teams with `Musterd`, serve them with `musterd serve module:app`, and test them with
+`musterd.testing.serve`.
 """
 
 from importlib import import_module
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
         FactoryPermissionError,
         FactoryValidationError,
         Prototype,
+        TeamFactory,
     )
+    from musterd.teams.team import Team
 
 __all__ = [
     "AgentFactory",
@@ -25,12 +28,15 @@ __all__ = [
     "Musterd",
     "Prototype",
     "RequestContext",
+    "Team",
+    "TeamFactory",
     "TrustedContext",
 ]
 
 _HOMES = {
     "Musterd": "musterd.app",
     "RequestContext": "musterd.domain.context",
+    "Team": "musterd.teams.team",
     "TrustedContext": "musterd.domain.context",
 }
 _DEFAULT_HOME = "musterd.runtime.components.definitions"

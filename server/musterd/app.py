@@ -9,8 +9,9 @@ from contextlib import AsyncExitStack
 from musterd.domain.clock import Clock, SystemClock
 from musterd.domain.ids import new_id
 from musterd.domain.ports import Store
+from musterd.runtime.boards import Boards
 from musterd.runtime.components.building import Builder
-from musterd.runtime.components.registry import Registrable, Registry
+from musterd.runtime.components.registry import RegistrableAgent, RegistrableTeam, Registry
 from musterd.runtime.feed.changes import TaskChanges
 from musterd.runtime.feed.hub import Hub
 from musterd.runtime.feed.log import LogWriter
@@ -23,24 +24,26 @@ from musterd.settings import Settings, build_token_verifier
 from musterd.store.sqlite import SqliteStore
 from musterd.transport.agents import AgentServicer
 from musterd.transport.interceptors import IdentityInterceptor
+from musterd.transport.running import RunStreamer
 from musterd.transport.server import Binding, GrpcServer
 from musterd.transport.server_info import ServerInfoServicer
 from musterd.transport.services import services_of
 from musterd.transport.tasks import TaskServicer
+from musterd.transport.teams import TeamServicer
 from musterd.version import VERSION
 
 STOP_GRACE_SECONDS = 1.0
 
 
 class Musterd:
-    """An app: the agents that clients may run, prototypes and factories side by side.
+    """An app: the agents and teams that clients may run, prototypes and factories side by side.
 
     A prototype's id is its name. Raises ValueError when two share an id or a prototype has no name, TypeError for an
     object of another kind.
     """
 
-    def __init__(self, *, agents: Sequence[Registrable] = ()) -> None:
-        self.registry = Registry(agents)
+    def __init__(self, *, agents: Sequence[RegistrableAgent] = (), teams: Sequence[RegistrableTeam] = ()) -> None:
+        self.registry = Registry(agents, teams)
 
 
 class Service:
@@ -65,7 +68,13 @@ class Service:
         self._hub.listen(self._changes.notice)
         self._writer = LogWriter(self._store, self._clock, limits)
         self._supervisor = Supervisor(
-            owner=owner, store=self._store, builder=self._builder, writer=self._writer, clock=self._clock, limits=limits
+            owner=owner,
+            store=self._store,
+            builder=self._builder,
+            writer=self._writer,
+            changes=self._changes,
+            clock=self._clock,
+            limits=limits,
         )
         runs = Runs(
             registry=app.registry,
@@ -73,14 +82,17 @@ class Service:
             supervisor=self._supervisor,
             hub=self._hub,
             limits=limits,
-            owner=owner,
         )
         tasks = Tasks(store=self._store, supervisor=self._supervisor, hub=self._hub, changes=self._changes)
         streams = Streams(
             hub=self._hub, clock=self._clock, limits=limits, heartbeat_seconds=settings.server.heartbeat_seconds
         )
+        runner = RunStreamer(runs=runs, tasks=tasks, streams=streams, clock=self._clock)
         services = services_of(
-            agents=AgentServicer(registry=app.registry, runs=runs, tasks=tasks, streams=streams, clock=self._clock),
+            agents=AgentServicer(registry=app.registry, runner=runner),
+            teams=TeamServicer(
+                registry=app.registry, runner=runner, boards=Boards(store=self._store, supervisor=self._supervisor)
+            ),
             tasks=TaskServicer(
                 tasks=tasks, streams=streams, clock=self._clock, cancel_grace_seconds=limits.cancel_grace_seconds
             ),
@@ -168,6 +180,10 @@ def limits_of(settings: Settings) -> Limits:
     runtime = settings.runtime
     return Limits(
         max_running_tasks=runtime.max_running_tasks,
+        max_running_tasks_per_tenant=runtime.max_running_tasks_per_tenant,
+        max_running_tasks_per_user=runtime.max_running_tasks_per_user,
+        max_running_tasks_per_tree=runtime.max_running_tasks_per_tree,
+        max_queued_tasks=runtime.max_queued_tasks,
         run_timeout_seconds=runtime.run_timeout_seconds,
         max_run_timeout_seconds=runtime.max_run_timeout_seconds,
         factory_timeout_seconds=runtime.factory_timeout_seconds,

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from tests.bench.delegating import delegating_agents
 
 DELTAS = 100
 BRIEF_DELTAS = 5
@@ -97,11 +98,13 @@ class Gated:
 
 def bench_agents(gated: Gated) -> Sequence[Agent[object]]:
     """Return the agents, named after their models."""
+    plain_agent = Agent[object](FunctionModel(plain_whole, stream_function=plain), name="plain")
     return (
         Agent(FunctionModel(stream_function=burst), name="burst"),
         Agent(FunctionModel(stream_function=paced), name="paced"),
         Agent(FunctionModel(stream_function=brief), name="brief"),
-        Agent(FunctionModel(plain_whole, stream_function=plain), name="plain"),
+        plain_agent,
         Agent(FunctionModel(stream_function=gated.live), name="live"),
         Agent(FunctionModel(gated.held_whole, stream_function=gated.held), name="held"),
+        *delegating_agents(plain_agent, ANSWER),
     )

@@ -13,6 +13,7 @@ from musterd_client.v1 import agent_service_pb2, event_pb2, task_service_pb2
 
 RUN_AGENT = "/musterd.v1.AgentService/RunAgent"
 TASK_STATUS = "/musterd.v1.TaskService/TaskStatus"
+MESSAGE = "hi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +68,30 @@ class Load:
         self._calls += 1
         return self._channels[self._calls % len(self._channels)]
 
-    async def run(self, agent_id: str) -> Stream:
+    async def run(self, agent_id: str, message: str = MESSAGE) -> Stream:
         """Run an agent to its end."""
         stream = Stream(time.perf_counter(), [])
-        call = self._next_channel().unary_stream(RUN_AGENT)(run_request(agent_id), metadata=self._metadata)
+        call = self._next_channel().unary_stream(RUN_AGENT)(run_request(agent_id, message), metadata=self._metadata)
         async for data in call:
             stream.messages.append((time.perf_counter(), data))
         return stream
 
-    async def runs(self, agent_id: str, count: int, at_once: int = 1) -> list[Stream]:
+    async def runs(self, agent_id: str, count: int, at_once: int = 1, message: str = MESSAGE) -> list[Stream]:
         """Run an agent `count` times, `at_once` at any time."""
         streams: list[Stream] = []
         left = iter(range(count))
 
         async def work() -> None:
-            streams.extend([await self.run(agent_id) for _ in left])
+            streams.extend([await self.run(agent_id, message) for _ in left])
 
         await asyncio.gather(*(work() for _ in range(at_once)))
         return streams
+
+    async def whole_runs(self, agent_id: str, count: int, at_once: int = 1, message: str = MESSAGE) -> None:
+        """Run an agent as `runs` does. Raises RuntimeError when a run does not complete: it would seem to be cheap."""
+        streams = await self.runs(agent_id, count, at_once, message)
+        if not all(stream.is_whole for stream in streams):
+            raise RuntimeError(f"a run of {agent_id!r} did not complete, or not all of it came")
 
     async def ask(self, method: str, request: bytes, count: int, at_once: int) -> bytes:
         """Make `count` unary calls, `at_once` at any time. Returns the last response."""
@@ -111,9 +118,9 @@ def status_request(task_id: str) -> bytes:
     return task_service_pb2.TaskStatusRequest(task_id=task_id).SerializeToString()
 
 
-def run_request(agent_id: str) -> bytes:
+def run_request(agent_id: str, message: str = MESSAGE) -> bytes:
     """Return the request for an agent's run."""
-    return agent_service_pb2.RunAgentRequest(agent_id=agent_id, message="hi").SerializeToString()
+    return agent_service_pb2.RunAgentRequest(agent_id=agent_id, message=message).SerializeToString()
 
 
 @asynccontextmanager

@@ -8,36 +8,18 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from statistics import median
 
+from tests.bench.delegation import background_children, one_delegation
 from tests.bench.echo import ECHO, HOLD
 from tests.bench.figures import Figure, Target
 from tests.bench.load import RUN_AGENT, TASK_STATUS, Load, Stream, run_request, status_request
 from tests.bench.processes import Measured
 from tests.bench.setting import Setting
+from tests.bench.turns import cpu_milliseconds, take_turns
 
 SETTLE_SECONDS = 1.0
 LIVE_SECONDS = 3.0
 
 Row = Callable[[Setting], Awaitable[list[Figure]]]
-Side = Callable[[], Awaitable[float]]
-
-
-async def take_turns(rounds: int, ours: Side, theirs: Side) -> tuple[float, float, float]:
-    """Return the medians of both sides and of their ratio, after a round to warm up."""
-    await ours()
-    await theirs()
-    pairs = [(await ours(), await theirs()) for _ in range(rounds)]
-    return median(a for a, _ in pairs), median(b for _, b in pairs), median(a / b for a, b in pairs)
-
-
-def cpu_milliseconds(process: Measured, work: Callable[[], Awaitable[object]], runs: int) -> Side:
-    """Return what measures the CPU time of a process for each of the runs that `work` makes."""
-
-    async def measure() -> float:
-        before = process.cpu_seconds()
-        await work()
-        return (process.cpu_seconds() - before) / runs * 1e3
-
-    return measure
 
 
 async def compare_runs(
@@ -215,4 +197,6 @@ ROWS: Mapping[str, Row] = {
     "live-streams": live_streams,
     "task-status": task_status,
     "memory": memory,
+    "delegation": one_delegation,
+    "background-children": background_children,
 }

@@ -1,4 +1,4 @@
-"""Where the CPU time of a process goes: by thread, and for the event loop's thread by part, by call and by line.
+"""Where the CPU time of a process goes: by thread, and for the event loop's thread by part, call, function and line.
 
 A signal comes for every few milliseconds of CPU time, and the frames that it meets are noted: that distorts less than
 cProfile, which makes each call of a small function several times as dear.
@@ -33,10 +33,20 @@ PARTS: Mapping[str, str] = {
     "musterd/runtime/feed/log.py": "log and streams",
     "musterd/runtime/feed/hub.py": "log and streams",
     "musterd/runtime/feed/streams.py": "log and streams",
+    "musterd/runtime/admission.py": "delegation",
+    "musterd/runtime/boards.py": "delegation",
+    "musterd/runtime/budgets.py": "delegation",
+    "musterd/runtime/claimer.py": "delegation",
+    "musterd/runtime/delegation/": "delegation",
+    "musterd/runtime/feed/changes.py": "delegation",
+    "musterd/runtime/teams/": "delegation",
+    "musterd/subagents/": "delegation",
+    "musterd/teams/": "delegation",
     "musterd/": "rest of the runtime",
     "pydantic_ai/": "agent loop",
     "pydantic_graph/": "agent loop",
     "tests/bench/agents.py": "agent loop",
+    "tests/bench/delegating.py": "agent loop",
 }
 """The part that a file belongs to, by the first of these that its path begins with; others belong to their caller."""
 
@@ -50,6 +60,7 @@ class Sampler:
     def __init__(self) -> None:
         self._parts: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
+        self._functions: Counter[str] = Counter()
         self._lines: Counter[str] = Counter()
         self._threads: Mapping[str, float] = {}
 
@@ -66,6 +77,7 @@ class Sampler:
             "thread": {name: seconds - self._threads.get(name, 0.0) for name, seconds in _cpu_by_thread().items()},
             "part": self._parts,
             "call of ours, with what it calls": dict(self._calls.most_common(SHOWN_MAX)),
+            "function": dict(self._functions.most_common(SHOWN_MAX)),
             "line": dict(self._lines.most_common(SHOWN_MAX)),
         }
 
@@ -73,6 +85,7 @@ class Sampler:
         names = [(_short(each.f_code.co_filename), each) for each in _stack(frame)]
         found = (part for name, _ in names for prefix, part in PARTS.items() if name.startswith(prefix))
         self._parts[next(found, LOOP_PART)] += 1
+        self._functions.update(f"{name}:{each.f_code.co_qualname}" for name, each in names[:1])
         self._lines.update(f"{name}:{each.f_lineno} {each.f_code.co_name}" for name, each in names[:1])
         self._calls.update({f"{name}:{each.f_code.co_qualname}" for name, each in names if name.startswith(OWN)})
 

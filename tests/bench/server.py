@@ -1,6 +1,7 @@
 """The server under test: the bench's agents on a real SQLite file, with tokens checked. Says its port."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,20 @@ from tests.bench.sampling import Sampler
 
 from musterd import Musterd
 from musterd.app import Service
+from musterd.cli.serving import configure_logging
 from musterd.testing.serving import serve_settings
 
 
-async def serve(folder: Path, key_file: Path) -> None:
+async def serve(folder: Path, key_file: Path, runtime: dict[str, Any]) -> None:
     """Serve until the bench goes away."""
+    # What goes to standard output the bench would take for answers.
+    configure_logging("warning", "json")
     gated = Gated()
     settings = serve_settings(
         folder,
         server={"listen": "127.0.0.1:0", "unix_socket": None},
         auth={"mode": "jwt", "public_key_files": [key_file]},
+        runtime=runtime,
     )
     service = Service(Musterd(agents=bench_agents(gated)), settings)
     sampler = Sampler()
@@ -49,4 +54,4 @@ async def serve(folder: Path, key_file: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])))

@@ -1,10 +1,12 @@
 """What rows measure with: processes that start when they are first needed, and a token that the server takes."""
 
+import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
@@ -50,13 +52,15 @@ class Setting:
         return full if self.divisor == 1 else 1
 
     @asynccontextmanager
-    async def server(self) -> AsyncGenerator[tuple[Measured, Load]]:
-        """Give a new server on a new database, and load on it."""
+    async def server(self, **runtime: Any) -> AsyncGenerator[tuple[Measured, Load]]:
+        """Give a new server on a new database, and load on it. `runtime` are settings of the section `runtime`."""
         self._servers += 1
         home = self._folder / f"server-{self._servers}"
         home.mkdir()
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(measured("server", str(home), str(self._key_file)))
+            server = await stack.enter_async_context(
+                measured("server", str(home), str(self._key_file), json.dumps(runtime))
+            )
             load = await stack.enter_async_context(load_on(server.hello, self._token, CONNECTIONS))
             if self._profiles:
                 await server.ask(do="sample")

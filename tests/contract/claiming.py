@@ -14,6 +14,7 @@ from tests.contract.values import (
     HARD,
     LATER_OWNER,
     OWNER,
+    claim,
     complete,
     make_deltas,
     make_identity,
@@ -42,13 +43,13 @@ async def park(store: Store, task: Task) -> None:
 
 
 class ClaimingContract:
-    """What `claim_abandoned`, `release_task`, `park_for_identity` and `renew_identity` promise."""
+    """What `claim`, `release_task`, `park_for_identity` and `renew_identity` promise."""
 
     async def test_a_submitted_task_starts_with_its_first_attempt(self, store: Store) -> None:
         """R11."""
         new = make_root(owner=None)
         task = await start(store, new)
-        (claimed,) = await store.claim_abandoned(OWNER, 10)
+        (claimed,) = await claim(store, OWNER, 10)
         assert claimed.spec == new.spec
         started = claimed.task.start_time
         assert started is not None
@@ -64,7 +65,7 @@ class ClaimingContract:
         task = await start(store)
         await store.write([say(task, *make_deltas(2))])
         store = await restart()
-        (claimed,) = await store.claim_abandoned(LATER_OWNER, 10)
+        (claimed,) = await claim(store, LATER_OWNER, 10)
         assert (claimed.task.state, claimed.task.attempt) == (TaskState.WORKING, 2)
         assert claimed.task.start_time == task.start_time
         assert claimed.task.last_sequence == 3
@@ -72,20 +73,20 @@ class ClaimingContract:
     async def test_tasks_that_the_caller_holds_are_not_claimed(self, store: Store) -> None:
         """R11."""
         await start(store)
-        assert list(await store.claim_abandoned(OWNER, 10)) == []
+        assert list(await claim(store, OWNER, 10)) == []
 
     async def test_the_oldest_are_claimed_first_up_to_the_limit(self, store: Store) -> None:
         """R9."""
         tasks = [await start(store, make_root(owner=None)) for _ in range(5)]
-        first = await store.claim_abandoned(OWNER, 2)
-        rest = await store.claim_abandoned(OWNER, 10)
+        first = await claim(store, OWNER, 2)
+        rest = await claim(store, OWNER, 10)
         assert [one.task.task_id for one in (*first, *rest)] == [task.task_id for task in tasks]
         assert len(first) == 2
 
     async def test_each_task_is_claimed_once(self, store: Store) -> None:
         """R11."""
         tasks = [await start(store, make_root(owner=None)) for _ in range(10)]
-        claims = await asyncio.gather(*[store.claim_abandoned(OWNER, 3) for _ in range(8)])
+        claims = await asyncio.gather(*[claim(store, OWNER, 3) for _ in range(8)])
         claimed = [one.task.task_id for claim in claims for one in claim]
         assert sorted(claimed) == sorted(task.task_id for task in tasks)
 
@@ -96,7 +97,7 @@ class ClaimingContract:
         """R11."""
         task = await start(store)
         await store.write([say(task, state=waiting)])
-        (claimed,) = await (await restart()).claim_abandoned(LATER_OWNER, 10)
+        (claimed,) = await claim(await restart(), LATER_OWNER, 10)
         assert (claimed.task.state, claimed.task.attempt) == (TaskState.WORKING, 2)
 
     async def test_a_task_that_is_being_canceled_stays_so_when_it_is_taken_over(
@@ -106,14 +107,14 @@ class ClaimingContract:
         task = await start(store)
         await store.request_cancel(ANNA, task.task_id, HARD, None)
         store = await restart()
-        (claimed,) = await store.claim_abandoned(LATER_OWNER, 10)
+        (claimed,) = await claim(store, LATER_OWNER, 10)
         assert (claimed.task.state, claimed.task.attempt) == (TaskState.CANCELING, 2)
         assert (await store.read_inbox(task.task_id)).cancel == HARD
 
     async def test_finished_tasks_are_not_claimed(self, store: Store, restart: Restart) -> None:
         """R11."""
         await store.write([complete(await start(store))])
-        assert list(await (await restart()).claim_abandoned(LATER_OWNER, 10)) == []
+        assert list(await claim(await restart(), LATER_OWNER, 10)) == []
 
     async def test_a_released_task_may_be_claimed_again(self, store: Store) -> None:
         """R11."""
@@ -121,7 +122,7 @@ class ClaimingContract:
         await store.release_task(task.task_id, 1)
         assert (await store.get_task(ANNA, task.task_id)).state is TaskState.WORKING
         assert await write_one(store, complete(task)) == Lost()
-        (claimed,) = await store.claim_abandoned(OWNER, 10)
+        (claimed,) = await claim(store, OWNER, 10)
         assert (claimed.task.task_id, claimed.task.attempt) == (task.task_id, 2)
 
     async def test_only_its_holder_may_release_a_task(self, store: Store) -> None:
@@ -129,7 +130,7 @@ class ClaimingContract:
         task = await start(store)
         await store.release_task(task.task_id, 2)
         await store.release_task(new_id(), 1)
-        assert list(await store.claim_abandoned(OWNER, 10)) == []
+        assert list(await claim(store, OWNER, 10)) == []
         assert isinstance(await write_one(store, complete(task)), Stored)
         await store.release_task(task.task_id, 1)
         assert (await store.get_task(ANNA, task.task_id)).state is TaskState.COMPLETED
@@ -146,8 +147,8 @@ class ClaimingContract:
         assert committed[-1] == result.events[0]
         assert (await store.get_task(ANNA, task.task_id)).state is TaskState.AUTH_REQUIRED
         assert await write_one(store, complete(task)) == Lost()
-        assert list(await store.claim_abandoned(OWNER, 10)) == []
-        assert list(await (await restart()).claim_abandoned(LATER_OWNER, 10)) == []
+        assert list(await claim(store, OWNER, 10)) == []
+        assert list(await claim(await restart(), LATER_OWNER, 10)) == []
 
     async def test_only_its_holder_may_park_a_task(self, store: Store) -> None:
         """I7."""
@@ -170,7 +171,7 @@ class ClaimingContract:
         assert renewed.state is TaskState.SUBMITTED
         assert await store.get_task(ANNA, task.task_id) == renewed
         assert (await read_log(store, task))[1:] == [EXPIRED, RENEWED]
-        (claimed,) = await store.claim_abandoned(OWNER, 10)
+        (claimed,) = await claim(store, OWNER, 10)
         assert (claimed.task.state, claimed.task.attempt) == (TaskState.WORKING, 2)
         assert claimed.task.start_time == task.start_time
         assert claimed.spec == replace(new.spec, identity=fresh)

@@ -8,7 +8,24 @@ from tests.contract.incarnations import Incarnations, MakeStore, Restart
 from musterd.domain.event import Event
 from musterd.domain.ports import Store
 
-CONTRACT = ("lifecycle", "creating", "writing", "claiming", "canceling", "steering", "reading", "values")
+CONTRACT = (
+    "lifecycle",
+    "creating",
+    "children",
+    "writing",
+    "repeating",
+    "budgets",
+    "claiming",
+    "queueing",
+    "canceling",
+    "steering",
+    "questioning",
+    "boards",
+    "messages",
+    "reading",
+    "values",
+    "teams",
+)
 
 pytest.register_assert_rewrite(*(f"tests.contract.{module}" for module in CONTRACT))
 

@@ -11,6 +11,7 @@ from tests.contract.values import (
     GREETER,
     LATER_OWNER,
     OWNER,
+    claim,
     make_child,
     make_key,
     make_root,
@@ -56,6 +57,7 @@ class CreatingContract:
             usage=Usage(),
             last_sequence=1,
             labels={"team": "blue"},
+            tree_usage=Usage(),
         )
         assert await store.get_task(ANNA, new.task_id) == task
 
@@ -123,7 +125,7 @@ class CreatingContract:
         )
         spec = make_spec(session_id="s1", parts=parts)
         task = await start(store, make_root(spec=spec))
-        (claimed,) = await (await restart()).claim_abandoned(LATER_OWNER, 10)
+        (claimed,) = await claim(await restart(), LATER_OWNER, 10)
         assert claimed.task.task_id == task.task_id
         assert claimed.spec == spec
 

@@ -3,11 +3,18 @@
 A test module that gives a fixture `make_store` and a class that derives from StoreContract runs all of it.
 """
 
+from tests.contract.boards import BoardsContract
+from tests.contract.budgets import BudgetsContract
 from tests.contract.canceling import CancelingContract
+from tests.contract.children import ChildrenContract
 from tests.contract.claiming import ClaimingContract
 from tests.contract.creating import CreatingContract
 from tests.contract.lifecycle import LifecycleContract
+from tests.contract.messages import MessagesContract
+from tests.contract.questioning import QuestioningContract
+from tests.contract.queueing import QueueingContract
 from tests.contract.reading import ReadingContract
+from tests.contract.repeating import RepeatingContract
 from tests.contract.steering import SteeringContract
 from tests.contract.writing import WritingContract
 
@@ -15,10 +22,17 @@ from tests.contract.writing import WritingContract
 class StoreContract(
     LifecycleContract,
     CreatingContract,
+    ChildrenContract,
     WritingContract,
+    RepeatingContract,
+    BudgetsContract,
     ClaimingContract,
+    QueueingContract,
     CancelingContract,
     SteeringContract,
+    QuestioningContract,
+    BoardsContract,
+    MessagesContract,
     ReadingContract,
 ):
     """All that a store promises."""

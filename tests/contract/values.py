@@ -4,10 +4,23 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from hypothesis import HealthCheck
+
 from musterd.domain.errors import Reason
 from musterd.domain.event import Payload, TaskCompleted, TaskFailed, TaskStarted, TextDelta
 from musterd.domain.ids import new_id
-from musterd.domain.ports import CancelOrder, Lost, NewTask, RequestKey, Steer, Store, Stored, TaskWrite
+from musterd.domain.ports import (
+    CancelOrder,
+    Caps,
+    ClaimedTask,
+    Lost,
+    NewTask,
+    RequestKey,
+    Steer,
+    Store,
+    Stored,
+    TaskWrite,
+)
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.task import (
     ComponentKind,
@@ -33,7 +46,12 @@ ADMIN_ELSEWHERE = Viewer(tenant_id="umbrella", user_id=None)
 
 GREETER = ComponentRef(kind=ComponentKind.AGENT, id="greeter")
 WRITER = ComponentRef(kind=ComponentKind.AGENT, id="writer")
+RESEARCHER = ComponentRef(kind=ComponentKind.SUBAGENT, id="researcher")
 
+PER_STORE = (HealthCheck.function_scoped_fixture, HealthCheck.differing_executors)
+"""What hypothesis has to put up with: one store for all examples, and the same test for each kind of store."""
+
+NO_CAPS = Caps(in_all=1_000)
 SPENT = Usage(requests=2, input_tokens=30, output_tokens=4, details={"reasoning_tokens": 1})
 SOFT = CancelOrder(hard=False, grace_seconds=30.0, reason="no longer needed", cascade=True, user_id="anna")
 HARD = CancelOrder(hard=True, grace_seconds=0.0, reason="stop it", cascade=True, user_id="anna")
@@ -89,13 +107,16 @@ def make_root(
     )
 
 
-def make_child(parent: Task, *, owner: str | None = OWNER, viewer: Viewer = ANNA) -> NewTask:
+def make_child(
+    parent: Task, *, owner: str | None = OWNER, viewer: Viewer = ANNA, component: ComponentRef = GREETER
+) -> NewTask:
     """Return a new task below another."""
     return NewTask(
         task_id=new_id(),
         root_task_id=parent.root_task_id,
         parent_task_id=parent.task_id,
-        spec=make_spec(viewer),
+        parent_attempt=parent.attempt,
+        spec=make_spec(viewer, component=component),
         owner=owner,
         payloads=(TaskStarted(parent_task_id=parent.task_id),),
     )
@@ -156,6 +177,11 @@ def say(task: Task, *payloads: Payload, state: TaskState | None = None) -> TaskW
 async def start(store: Store, new: NewTask | None = None) -> Task:
     """Store a new task, by default one that runs."""
     return (await store.create_task(new or make_root())).task
+
+
+async def claim(store: Store, owner: str = OWNER, limit: int = 10) -> Sequence[ClaimedTask]:
+    """Take over what nobody holds, without caps."""
+    return await store.claim(owner, limit, NO_CAPS, {})
 
 
 async def write_one(store: Store, write: TaskWrite) -> Stored | Lost:

@@ -10,6 +10,7 @@ from tests.contract.values import (
     HARD,
     LATER_OWNER,
     SPENT,
+    claim,
     complete,
     fail,
     make_child,
@@ -91,7 +92,7 @@ class WritingContract:
         """R11."""
         task = await start(store)
         store = await restart()
-        (claimed,) = await store.claim_abandoned(LATER_OWNER, 1)
+        (claimed,) = await claim(store, LATER_OWNER, 1)
         assert await write_one(store, complete(task)) == Lost()
         assert isinstance(await write_one(store, say(claimed.task, *make_deltas(1))), Stored)
         assert len(await read_log(store, task)) == 2

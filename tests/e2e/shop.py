@@ -82,10 +82,10 @@ class Shop:
         return self._ledger.read_text().splitlines() if self._ledger.exists() else []
 
     @asynccontextmanager
-    async def serving(self, **variables: str) -> AsyncGenerator[Process]:
+    async def serving(self, app: str = "shop:app", **variables: str) -> AsyncGenerator[Process]:
         """Give a server process that takes calls, and kill it at the end if it still runs."""
         async with Process(
-            "musterd", "serve", "shop:app", folder=self.folder, variables={**self.variables, **variables}
+            "musterd", "serve", app, folder=self.folder, variables={**self.variables, **variables}
         ) as process:
             await process.logged("serving")
             yield process

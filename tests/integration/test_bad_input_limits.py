@@ -31,6 +31,10 @@ def steer(**fields: Any) -> Fields:
     return {"task_id": NO_TASK, "message": "m", **fields}
 
 
+def todo(**fields: Any) -> Fields:
+    return {"task_id": NO_TASK, "content": "c", **fields}
+
+
 def seconds(length: int) -> Duration:
     return Duration(seconds=length)
 
@@ -88,6 +92,15 @@ EDGES: list[tuple[str, str, str, int, Callable[[int], Fields]]] = [
     ("MAX_REASON_CHARS", "CancelTask", "reason", 1_024, lambda size: {"task_id": NO_TASK, "reason": "r" * size}),
     ("MAX_STEER_CHARS", "SteerTask", "message", 65_536, lambda size: steer(message="m" * size)),
     ("MAX_STEER_CHARS", "AnswerTask", "answer", 65_536, lambda size: {"task_id": NO_TASK, "answer": "a" * size}),
+    ("MAX_TODO_CHARS", "AddTodo", "content", 20_000, lambda size: todo(content="c" * size)),
+    ("MAX_TODOS", "AddTodo", "blocked_by", 1_000, lambda size: todo(blocked_by=["t-1"] * size)),
+    (
+        "MAX_MESSAGE_CHARS",
+        "SendTeamMessage",
+        "content",
+        20_000,
+        lambda size: {"task_id": NO_TASK, "content": "c" * size},
+    ),
     ("of the runtime", "RunAgent", "run_timeout", 86_400, lambda size: run(run_timeout=seconds(size))),
     (
         "of the runtime",

@@ -67,6 +67,8 @@ def test_the_public_names_of_the_package_are_these() -> None:
         "Musterd",
         "Prototype",
         "RequestContext",
+        "Team",
+        "TeamFactory",
         "TrustedContext",
     ]
     assert all(getattr(musterd, name).__name__ == name for name in musterd.__all__)

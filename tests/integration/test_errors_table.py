@@ -13,6 +13,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from musterd.domain import event as domain
+from musterd.domain.board import TeamMessage, Todo, TodoStatus
 from musterd.domain.errors import FieldViolation, MusterdError, Reason
 from musterd.domain.task import ComponentKind, ComponentRef, Output, TaskError, TaskState, Usage
 from musterd.transport.codec.events import ENCODERS, EventEncoder, heartbeat
@@ -36,6 +37,18 @@ USAGE = Usage(
 )
 OUTPUT = Output(text='{"a":1}', json='{"a":1}', partial=True)
 ERROR = TaskError(reason=Reason.TASK_LOST, message="lost", error_id="e-1", cause="COMPONENT_CHANGED")
+HELPER = ComponentRef(kind=ComponentKind.SUBAGENT, id="helper")
+TODO = Todo(
+    id="t-2",
+    content="write",
+    status=TodoStatus.IN_PROGRESS,
+    assigned_to="writer",
+    blocked_by=("t-0", "t-1"),
+    created_by="leader",
+    attempts=2,
+    result="so far",
+)
+MESSAGE = TeamMessage(id="m-1", sender="leader", receiver="writer", content="faster", timestamp=MOMENT)
 CALL: dict[str, Any] = {"step": 2, "tool_call_id": "c-1", "tool_name": "add"}
 PAYLOADS: tuple[domain.Payload, ...] = (
     domain.TaskStarted(session_id="s-1", parent_task_id="p-1"),
@@ -58,15 +71,28 @@ PAYLOADS: tuple[domain.Payload, ...] = (
     domain.ToolCallCompleted(**CALL, result_json="3", omitted_bytes=9),
     domain.ToolCallFailed(**CALL, message="no", will_retry=True),
     domain.Steered(steer_id="s-1", step=2, message="faster", user_id="ada"),
+    domain.QuestionAsked(question_id="q-1", text="which?", expire_time=MOMENT),
+    domain.QuestionAnswered(question_id="q-1", answer="this", user_id="ada"),
+    domain.QuestionExpired(question_id="q-1"),
+    domain.SubtaskStarted(subtask_id="t-1", component=HELPER, description="help", in_background=True),
+    domain.SubtaskEnded(subtask_id="t-1", component=HELPER, state=TaskState.FAILED),
+    domain.TodoChanged(change=domain.TodoChange.CLAIMED, todo=TODO, actor="writer"),
+    domain.TeamMessageSent(message=MESSAGE),
     domain.Custom(type="progress", payload={"done": 1, "of": [2, None, {"deep": "yes"}], "ratio": 0.5}),
 )
-CLIENT_NAMES = {"expired_at": "expire_time"}
+CLIENT_NAMES = {"expired_at": "expire_time", "component": "subtask"}
+CLIENT_NAMES_WITHIN: Mapping[type, Mapping[str, str]] = {
+    Todo: {"id": "todo_id"},
+    TeamMessage: {"id": "message_id", "timestamp": "create_time"},
+}
 
 
 def comparable(value: Any) -> Any:
     """Return a value of either side in the form that both share."""
     if dataclasses.is_dataclass(value):
-        return {each.name: comparable(getattr(value, each.name)) for each in dataclasses.fields(value)}
+        names = CLIENT_NAMES_WITHIN.get(type(value), {})
+        fields = dataclasses.fields(value)
+        return {names.get(each.name, each.name): comparable(getattr(value, each.name)) for each in fields}
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, Mapping):

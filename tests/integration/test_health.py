@@ -15,7 +15,7 @@ from musterd import Musterd
 from musterd.app import Service
 from musterd.testing.serving import serve_settings
 
-SERVICES = ("musterd.v1.AgentService", "musterd.v1.ServerService", "musterd.v1.TaskService")
+SERVICES = tuple(f"musterd.v1.{name}Service" for name in ("Agent", "Server", "Task", "Team"))
 Request = health_pb2.HealthCheckRequest
 Response = health_pb2.HealthCheckResponse
 ListResponse = cast("Any", health_pb2).HealthListResponse

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -56,8 +56,19 @@ class Life:
     def __init__(self) -> None:
         self.kernel: Kernel | None = None
         self.task_id = ""
+        self.has_stored_text = asyncio.Event()
         self.tool_runs: Counter[tuple[int, str]] = Counter()
         self.messages: list[Any] = []
+
+    def begin(self, kernel: Kernel) -> Kernel:
+        """Live in this kernel."""
+        self.kernel = kernel
+        kernel.hub.listen(self._notice)
+        return kernel
+
+    def _notice(self, events: Sequence[Event]) -> None:
+        if any(isinstance(event.payload, TextDelta) for event in events):
+            self.has_stored_text.set()
 
     def count(self, ctx: RunContext[Any]) -> None:
         self.tool_runs[ctx.run_step, ctx.tool_call_id or ""] += 1
@@ -74,27 +85,35 @@ class KeepMessages(AbstractCapability[Any]):
         return result
 
 
-async def script(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
-    """Three parallel calls of one tool, one of which must be tried again; a tool that is steered; a structured end."""
-    returns = [part for message in messages for part in message.parts if isinstance(part, ToolReturnPart)]
-    good = {part.tool_call_id for part in returns if part.outcome == "success"}
-    if not returns:
-        yield "Let me add. "
-        yield "Three at once."
-        yield {
-            index: DeltaToolCall(name="add", json_args=json.dumps({"number": index}), tool_call_id=f"add-{index}")
-            for index in (1, 2, 3)
-        }
-    elif "retry-3" not in good:
-        yield {1: DeltaToolCall(name="add", json_args='{"number": 30}', tool_call_id="retry-3")}
-    elif "listen" not in good:
-        yield {1: DeltaToolCall(name="listen", json_args="{}", tool_call_id="listen")}
-    else:
-        said = [str(part.content) for message in messages for part in message.parts if isinstance(part, UserPromptPart)]
-        sums = [int(str(part.content)) for part in returns if part.tool_name == "add" and part.outcome == "success"]
-        arguments = json.dumps({"total": sum(sums), "heard": said[-1]})
-        yield {0: DeltaToolCall(name=info.output_tools[0].name, json_args=arguments[:9], tool_call_id="out")}
-        yield {0: DeltaToolCall(json_args=arguments[9:], tool_call_id="out")}
+def script_of(life: Life) -> Callable[[list[ModelMessage], AgentInfo], AsyncIterator[str | DeltaToolCalls]]:
+    """Return the model's part: parallel calls of one tool, one of them tried again; a tool that is steered; an end."""
+
+    async def script(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+        returns = [part for message in messages for part in message.parts if isinstance(part, ToolReturnPart)]
+        good = {part.tool_call_id for part in returns if part.outcome == "success"}
+        if not returns:
+            yield "Let me add. "
+            # So that there is a commit in the middle of the response, however fast the machine is.
+            await life.has_stored_text.wait()
+            yield "Three at once."
+            yield {
+                index: DeltaToolCall(name="add", json_args=json.dumps({"number": index}), tool_call_id=f"add-{index}")
+                for index in (1, 2, 3)
+            }
+        elif "retry-3" not in good:
+            yield {1: DeltaToolCall(name="add", json_args='{"number": 30}', tool_call_id="retry-3")}
+        elif "listen" not in good:
+            yield {1: DeltaToolCall(name="listen", json_args="{}", tool_call_id="listen")}
+        else:
+            said = [
+                str(part.content) for message in messages for part in message.parts if isinstance(part, UserPromptPart)
+            ]
+            sums = [int(str(part.content)) for part in returns if part.tool_name == "add" and part.outcome == "success"]
+            arguments = json.dumps({"total": sum(sums), "heard": said[-1]})
+            yield {0: DeltaToolCall(name=info.output_tools[0].name, json_args=arguments[:9], tool_call_id="out")}
+            yield {0: DeltaToolCall(json_args=arguments[9:], tool_call_id="out")}
+
+    return script
 
 
 def app_of(life: Life) -> Musterd:
@@ -122,7 +141,7 @@ def app_of(life: Life) -> Musterd:
     def build(context: RequestContext) -> Agent[RequestContext, Report]:
         life.task_id = context.task_id
         return Agent(
-            FunctionModel(stream_function=script),
+            FunctionModel(stream_function=script_of(life)),
             deps_type=RequestContext,
             output_type=Report,
             tools=[Tool(add, metadata=REPEATABLE, max_retries=3), Tool(listen, metadata=REPEATABLE)],
@@ -185,7 +204,7 @@ async def begin(kernel: Kernel) -> str:
     )
     started = await kernel.runs.start(request)
     kernel.hub.leave(started.follower)
-    return started.created.task.task_id
+    return started.task.task_id
 
 
 async def finish(kernel: Kernel, life: Life, task_id: str) -> Outcome:
@@ -197,7 +216,7 @@ async def finish(kernel: Kernel, life: Life, task_id: str) -> Outcome:
 
 async def run_uncut(folder: Path) -> Outcome:
     life = Life()
-    kernel = life.kernel = Kernel(app_of(life), folder / "uncut.db")
+    kernel = life.begin(Kernel(app_of(life), folder / "uncut.db"))
     await kernel.start()
     outcome = await finish(kernel, life, await begin(kernel))
     await kernel.stop()
@@ -207,7 +226,7 @@ async def run_uncut(folder: Path) -> Outcome:
 async def first_life(database: Path, cut: Cut) -> tuple[Life, Counter[tuple[int, str]], bool]:
     """Run until the cut. Returns what was finished by then, and whether the run ended before it could be cut."""
     life = Life()
-    kernel = life.kernel = Kernel(app_of(life), database, cut=cut)
+    kernel = life.begin(Kernel(app_of(life), database, cut=cut))
     await kernel.start()
     beginning = asyncio.ensure_future(begin(kernel))
     cutting = asyncio.ensure_future(cut.happened.wait())
@@ -248,7 +267,7 @@ async def test_a_run_that_is_cut_at_any_commit_comes_to_the_same_end(tmp_path: P
             break
         cuts += 1
         second = Life()
-        kernel = second.kernel = Kernel(app_of(second), database)
+        kernel = second.begin(Kernel(app_of(second), database))
         await kernel.start()
         is_accepted = await is_stored(kernel, life.task_id)
         task_id = life.task_id if is_accepted else await begin(kernel)

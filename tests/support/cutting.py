@@ -1,10 +1,26 @@
 """A store that dies at a chosen commit, as the process around it would: nothing that comes after has any effect."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
-from musterd.domain.ports import CommitListener, Created, Lost, NewTask, Store, Stored, TaskWrite
+from musterd.domain.ports import (
+    AskedQuestion,
+    BoardRecord,
+    CancelRecord,
+    ClaimedTask,
+    CommitListener,
+    Created,
+    Lost,
+    NewTask,
+    Steer,
+    Store,
+    Stored,
+    TaskWrite,
+)
+from musterd.domain.task import Task
+
+T = TypeVar("T")
 
 
 class Cut:
@@ -41,23 +57,50 @@ class CuttingStore:
     async def write(self, writes: Sequence[TaskWrite]) -> Sequence[Stored | Lost]:
         return await self._commit(self._store.write, writes)
 
+    async def add_steer(self, *arguments: Any) -> tuple[Steer, Task]:
+        return await self._commit(self._store.add_steer, *arguments)
+
+    async def ask(self, *arguments: Any, **options: Any) -> AskedQuestion | Lost:
+        return await self._commit(self._store.ask, *arguments, **options)
+
+    async def answer(self, *arguments: Any, **options: Any) -> Task:
+        return await self._commit(self._store.answer, *arguments, **options)
+
+    async def expire_question(self, *arguments: Any) -> AskedQuestion | Lost:
+        return await self._commit(self._store.expire_question, *arguments)
+
+    async def change_board(self, *arguments: Any, **options: Any) -> BoardRecord:
+        return await self._commit(self._store.change_board, *arguments, **options)
+
+    async def request_cancel(self, *arguments: Any) -> CancelRecord:
+        return await self._commit(self._store.request_cancel, *arguments)
+
+    async def claim(self, *arguments: Any) -> Sequence[ClaimedTask]:
+        """Claim. One that finds nothing is no commit; one that finds something can only be cut after it."""
+        await self._live()
+        claimed = await self._store.claim(*arguments)
+        if claimed and self._cut.next_commit():
+            self._cut.happened.set()
+        await self._live()
+        return claimed
+
     async def release_task(self, task_id: str, attempt: int) -> None:
         if not self._cut.happened.is_set():
             await self._store.release_task(task_id, attempt)
 
-    async def _commit(self, operation: Any, argument: Any) -> Any:
-        if self._cut.happened.is_set():
-            await _never()
+    async def _commit(self, operation: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
+        await self._live()
         is_here = self._cut.next_commit()
         if is_here and not self._cut.after:
             self._cut.happened.set()
-            await _never()
-        result = await operation(argument)
+        await self._live()
+        result = await operation(*arguments, **options)
         if is_here:
             self._cut.happened.set()
-            await _never()
+        await self._live()
         return result
 
-
-async def _never() -> None:
-    await asyncio.get_running_loop().create_future()
+    async def _live(self) -> None:
+        """Pass, or never return once the store has died."""
+        if self._cut.happened.is_set():
+            await asyncio.get_running_loop().create_future()

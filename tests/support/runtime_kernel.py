@@ -44,7 +44,13 @@ class Kernel:
         self.writer = LogWriter(self.store, clock, limits)
         self.builder = Builder(app.registry, limits)
         self.supervisor = Supervisor(
-            owner=owner, store=self.store, builder=self.builder, writer=self.writer, clock=clock, limits=limits
+            owner=owner,
+            store=self.store,
+            builder=self.builder,
+            writer=self.writer,
+            changes=self.changes,
+            clock=clock,
+            limits=limits,
         )
         self.runs = Runs(
             registry=app.registry,
@@ -52,7 +58,6 @@ class Kernel:
             supervisor=self.supervisor,
             hub=self.hub,
             limits=limits,
-            owner=owner,
         )
         self.tasks = Tasks(store=self.store, supervisor=self.supervisor, hub=self.hub, changes=self.changes)
 
@@ -69,6 +74,8 @@ class Kernel:
 
     async def die(self) -> None:
         """End as a killed process does: nothing is finished, nothing is written; the file is let go."""
+        # Else a tool call that is cut off would cancel its child, in a store that never answers.
+        self.supervisor.drain()
         names = ("run-", "log-writer", "claimer")
         others = [task for task in asyncio.all_tasks() if task.get_name().startswith(names)]
         while not all(task.done() for task in others):

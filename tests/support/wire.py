@@ -12,13 +12,19 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from musterd_client.methods import (
+    ADD_TODO,
     ANSWER_TASK,
     CANCEL_TASK,
     GET_AGENT,
     GET_SERVER_INFO,
+    GET_TEAM,
+    GET_TEAM_BOARD,
     LIST_AGENTS,
     LIST_TASKS,
+    LIST_TEAMS,
     RUN_AGENT,
+    RUN_TEAM,
+    SEND_TEAM_MESSAGE,
     STEER_TASK,
     TASK_STATUS,
     WAIT_TASKS,
@@ -32,13 +38,19 @@ STATUS_DETAILS = "grpc-status-details-bin"
 METHODS: Mapping[str, Method[Any, Any]] = {
     method.name: method
     for method in (
+        ADD_TODO,
         ANSWER_TASK,
         CANCEL_TASK,
         GET_AGENT,
         GET_SERVER_INFO,
+        GET_TEAM,
+        GET_TEAM_BOARD,
         LIST_AGENTS,
         LIST_TASKS,
+        LIST_TEAMS,
         RUN_AGENT,
+        RUN_TEAM,
+        SEND_TEAM_MESSAGE,
         STEER_TASK,
         TASK_STATUS,
         WAIT_TASKS,

@@ -42,7 +42,6 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_TODO_REFUSED: _ClassVar[ErrorReason]
     ERROR_REASON_MEMBER_NOT_FOUND: _ClassVar[ErrorReason]
     ERROR_REASON_TEAM_ENDED: _ClassVar[ErrorReason]
-    ERROR_REASON_NESTING_TOO_DEEP: _ClassVar[ErrorReason]
     ERROR_REASON_MEMBERS_FAILED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason
@@ -80,5 +79,4 @@ ERROR_REASON_BOARD_NOT_FOUND: ErrorReason
 ERROR_REASON_TODO_REFUSED: ErrorReason
 ERROR_REASON_MEMBER_NOT_FOUND: ErrorReason
 ERROR_REASON_TEAM_ENDED: ErrorReason
-ERROR_REASON_NESTING_TOO_DEEP: ErrorReason
 ERROR_REASON_MEMBERS_FAILED: ErrorReason

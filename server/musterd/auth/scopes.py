@@ -59,6 +59,8 @@ Access = Gate | Scope
 
 _AGENT_READ = Scope(resource=Resource.AGENTS, actions=(Action.READ, Action.RUN), per_component=True)
 _AGENT_RUN = Scope(resource=Resource.AGENTS, actions=(Action.RUN,), per_component=True)
+_TEAM_READ = Scope(resource=Resource.TEAMS, actions=(Action.READ, Action.RUN), per_component=True)
+_TEAM_RUN = Scope(resource=Resource.TEAMS, actions=(Action.RUN,), per_component=True)
 _TASKS_READ = Scope(resource=Resource.TASKS, actions=(Action.READ,))
 _TASKS_CANCEL = Scope(resource=Resource.TASKS, actions=(Action.CANCEL,))
 _TASKS_WRITE = Scope(resource=Resource.TASKS, actions=(Action.WRITE,))
@@ -80,6 +82,12 @@ RPC_ACCESS: Mapping[str, Access] = {
     "/musterd.v1.TaskService/TaskStatus": _TASKS_READ,
     "/musterd.v1.TaskService/WaitTasks": _TASKS_READ,
     "/musterd.v1.TaskService/WatchTask": _TASKS_READ,
+    "/musterd.v1.TeamService/AddTodo": _TASKS_WRITE,
+    "/musterd.v1.TeamService/GetTeam": _TEAM_READ,
+    "/musterd.v1.TeamService/GetTeamBoard": _TASKS_READ,
+    "/musterd.v1.TeamService/ListTeams": Gate.AUTHENTICATED,
+    "/musterd.v1.TeamService/RunTeam": _TEAM_RUN,
+    "/musterd.v1.TeamService/SendTeamMessage": _TASKS_WRITE,
 }
 """What each RPC needs. An RPC that is not here is refused to everyone."""
 

@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from musterd.cli import config, demo, health, run, serve, tasks
+from musterd.cli import config, demo, health, run, serve, tasks, teams
 
 app = typer.Typer(
     name="musterd",
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 app.add_typer(run.app, name="run")
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(teams.app, name="teams")
 app.add_typer(config.config, name="config")
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)

@@ -4,7 +4,7 @@ import asyncio
 
 
 def demo() -> None:
-    """See it work: a server on SQLite, an agent with a tool, and a client, over real gRPC, without any key."""
+    """See it work: a server on SQLite, an agent, a team, and a client, over real gRPC, without any key."""
     from musterd.cli.demonstration import run_demo
 
     asyncio.run(run_demo())

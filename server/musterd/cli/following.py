@@ -1,6 +1,7 @@
 """Follows a stream on the terminal, and says how to go on when it is left."""
 
 import asyncio
+from contextlib import closing
 
 from musterd.cli.connection import Connection
 from musterd.cli.display import Display
@@ -17,8 +18,10 @@ async def follow(stream: EventStream, display: Display, connection: Connection, 
     """
     async with stream:
         try:
-            async for event in stream:
-                display.show(event, stream.task)
+            with closing(display):
+                async for event in stream:
+                    display.show(event, stream.task)
+                display.end(stream.task, stream.text)
         except (CallError, asyncio.CancelledError):
             task_id = stream.task.task_id
             if goes_on:
@@ -27,6 +30,5 @@ async def follow(stream: EventStream, display: Display, connection: Connection, 
             else:
                 stderr().print(f"\nTask {task_id} is canceled, because its stream was left.", markup=False)
             raise
-        display.end(stream.task, stream.text)
         await stream.result()
     return 0

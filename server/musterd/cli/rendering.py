@@ -28,6 +28,9 @@ _ADVICE = {
     "SCOPE_MISSING": "Ask for a token with this scope.",
     "COMPONENT_NOT_FOUND": "Check the id.",
     "TASK_NOT_FOUND": "List yours with: musterd tasks list",
+    "TASK_NOT_WAITING": "See what it waits for with: musterd tasks status",
+    "BOARD_NOT_FOUND": "Give the id of a team's task.",
+    "MEMBER_NOT_FOUND": "See who is in the team with: musterd teams board",
     "REQUEST_ID_REUSED": "Use another --request-id for another request.",
     "INVALID_INPUT": "Correct --input.",
     "LOG_TRIMMED": "Watch after a later sequence with --after.",
@@ -57,8 +60,9 @@ def print_error(error: MusterdClientError, advice: str) -> None:
     """Prints one line: the reason, the message, what is wrong in detail, and what to do about it."""
     console = stderr()
     parts = [str(error)]
-    if isinstance(error, CallError) and error.violations:
-        parts.append("; ".join(f"{each.path}: {each.message or each.rule}" for each in error.violations))
+    if isinstance(error, CallError):
+        untold = [each for each in error.violations if not each.message or each.message not in error.message]
+        parts += ["; ".join(f"{each.path}: {each.message or each.rule}" for each in untold)] if untold else []
     line = " ".join(harmless(part, console).replace("\n", " ").rstrip(".") + "." for part in parts)
     console.print(Text.assemble(("error: ", "bold red"), line, " " if advice else "", advice))
 
@@ -119,13 +123,16 @@ def print_task(task: Task) -> None:
         "user": task.user_id,
         "session": task.session_id,
         "parent": task.parent_task_id,
+        "description": task.description,
         "attempt": task.attempt,
         "created": task.create_time,
         "started": task.start_time,
         "ended": task.end_time,
         "last sequence": task.last_sequence,
         "usage": usage_line(task.usage),
+        "tree usage": usage_line(task.tree_usage) if task.tree_usage else "",
         "labels": ", ".join(f"{name}={value}" for name, value in task.metadata.items()),
+        "questions": "; ".join(f"{question.question_id}: {question.text}" for question in task.questions),
         "error": f"{task.error.reason}: {task.error.message}" if task.error else "",
         "error id": task.error.error_id if task.error else "",
         "output": task.output.text if task.output else "",

@@ -2,17 +2,31 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Annotated, cast
 
 import typer
 
 from musterd.cli.connection import DEFAULT_TARGET, AsJson, Connection, Target, TlsRoots, Token, perform
-from musterd.cli.display import JsonLines, Transcript
+from musterd.cli.display import display_for
 from musterd.cli.following import follow
 from musterd.cli.rendering import print_json, stderr
-from musterd_client import MusterdClient, OnDisconnect, Run
+from musterd_client import MusterdClient, OnDisconnect, Run, RunOptions
 
-app = typer.Typer(no_args_is_help=True, help="Run an agent and show what it does.")
+app = typer.Typer(no_args_is_help=True, help="Run an agent or a team and show what it does.")
+
+Message = Annotated[str, typer.Argument(metavar="TEXT", help="What to say to it.")]
+FactoryInput = Annotated[
+    str | None, typer.Option("--input", metavar="JSON", help="Input of its factory: a JSON object.")
+]
+User = Annotated[str, typer.Option(help="The user to run for.")]
+Session = Annotated[str, typer.Option(help="The conversation that the run belongs to.")]
+Background = Annotated[bool, typer.Option("--background", help="Print the task's id and leave it running.")]
+RequestId = Annotated[
+    str | None, typer.Option(help="Makes the command safe to repeat: the same id gives the same task.")
+]
+TimeoutSeconds = Annotated[float | None, typer.Option(help="Longest time that the run may take.", min=0)]
+WhenLeft = Annotated[OnDisconnect | None, typer.Option(case_sensitive=False, help="What becomes of the run on Ctrl-C.")]
 
 
 @app.callback()
@@ -23,20 +37,14 @@ def run() -> None:
 @app.command("agent")
 def run_agent(
     agent_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the agent.")],
-    message: Annotated[str, typer.Argument(metavar="TEXT", help="What to say to it.")] = "",
-    factory_input: Annotated[
-        str | None, typer.Option("--input", metavar="JSON", help="Input of the agent's factory: a JSON object.")
-    ] = None,
-    user: Annotated[str, typer.Option(help="The user to run for.")] = "",
-    session: Annotated[str, typer.Option(help="The conversation that the run belongs to.")] = "",
-    background: Annotated[bool, typer.Option("--background", help="Print the task's id and leave it running.")] = False,
-    request_id: Annotated[
-        str | None, typer.Option(help="Makes the command safe to repeat: the same id gives the same task.")
-    ] = None,
-    timeout_seconds: Annotated[float | None, typer.Option(help="Longest time that the run may take.", min=0)] = None,
-    on_disconnect: Annotated[
-        OnDisconnect | None, typer.Option(case_sensitive=False, help="What becomes of the run on Ctrl-C.")
-    ] = None,
+    message: Message = "",
+    factory_input: FactoryInput = None,
+    user: User = "",
+    session: Session = "",
+    background: Background = False,
+    request_id: RequestId = None,
+    timeout_seconds: TimeoutSeconds = None,
+    on_disconnect: WhenLeft = None,
     target: Target = DEFAULT_TARGET,
     token: Token = None,
     tls: TlsRoots = None,
@@ -46,28 +54,71 @@ def run_agent(
 
     Exits with 0 when the run completed, 1 when it did not, 2 when the command is wrong, and 130 on Ctrl-C.
     """
+    options = _options(factory_input, user, session, background, request_id, timeout_seconds, on_disconnect)
     connection = Connection(target=target, token=token, tls=tls)
-    parsed_input = None if factory_input is None else _json_object(factory_input)
+    _start(connection, lambda client: client.run_agent(agent_id, message, **options), options, as_json=as_json)
+
+
+@app.command("team")
+def run_team(
+    team_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the team.")],
+    message: Message = "",
+    factory_input: FactoryInput = None,
+    user: User = "",
+    session: Session = "",
+    background: Background = False,
+    request_id: RequestId = None,
+    timeout_seconds: TimeoutSeconds = None,
+    on_disconnect: WhenLeft = None,
+    target: Target = DEFAULT_TARGET,
+    token: Token = None,
+    tls: TlsRoots = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a team and show what its members do.
+
+    Exits with 0 when the run completed, 1 when it did not, 2 when the command is wrong, and 130 on Ctrl-C.
+    """
+    options = _options(factory_input, user, session, background, request_id, timeout_seconds, on_disconnect)
+    connection = Connection(target=target, token=token, tls=tls)
+    _start(connection, lambda client: client.run_team(team_id, message, **options), options, as_json=as_json)
+
+
+def _options(
+    factory_input: str | None,
+    user: str,
+    session: str,
+    background: bool,
+    request_id: str | None,
+    timeout_seconds: float | None,
+    on_disconnect: OnDisconnect | None,
+) -> RunOptions:
+    return RunOptions(
+        factory_input=None if factory_input is None else _json_object(factory_input),
+        user_id=user,
+        session_id=session,
+        background=background,
+        request_id=request_id,
+        run_timeout_seconds=timeout_seconds,
+        on_disconnect=on_disconnect,
+    )
+
+
+def _start(
+    connection: Connection, start: Callable[[MusterdClient], Run], options: RunOptions, *, as_json: bool
+) -> None:
+    """Starts the run and shows it, or its task alone when it goes on in the background."""
 
     async def work(client: MusterdClient) -> int:
-        started = client.run_agent(
-            agent_id,
-            message,
-            session_id=session,
-            user_id=user,
-            factory_input=parsed_input,
-            background=background,
-            request_id=request_id,
-            run_timeout_seconds=timeout_seconds,
-            on_disconnect=on_disconnect,
-        )
+        started = start(client)
         await _accepted(started)
-        if background:
+        if options.get("background"):
             await started.aclose()
             _show_accepted(started, connection, as_json=as_json)
             return 0
-        display = JsonLines() if as_json else Transcript()
-        return await follow(started, display, connection, goes_on=on_disconnect is not OnDisconnect.CANCEL)
+        display = display_for(connection.options(), as_json=as_json)
+        goes_on = options.get("on_disconnect") is not OnDisconnect.CANCEL
+        return await follow(started, display, connection, goes_on=goes_on)
 
     perform(connection, work)
 

@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from musterd.cli.connection import DEFAULT_TARGET, AsJson, Connection, Target, TlsRoots, Token, perform
-from musterd.cli.display import JsonLines, Transcript
+from musterd.cli.display import display_for
 from musterd.cli.following import follow
-from musterd.cli.rendering import print_json, print_task, print_task_line
+from musterd.cli.rendering import print_json, print_task, print_task_line, stdout
+from musterd.cli.tree import in_order, tree_of
+from musterd.cli.tree_rendering import plain_lines, table_of_tasks
 from musterd_client import CancelMode, MusterdClient, TaskState, WaitMode, WatchUntil
 
 app = typer.Typer(no_args_is_help=True, help="Look at tasks and control them.")
@@ -20,6 +22,7 @@ RequestId = Annotated[str | None, typer.Option(help="Makes the command safe to r
 def list_tasks(
     state: Annotated[list[TaskState] | None, typer.Option(case_sensitive=False, help="Only in this state.")] = None,
     agent: Annotated[str, typer.Option(metavar="ID", help="Only of this agent.")] = "",
+    team: Annotated[str, typer.Option(metavar="ID", help="Only of this team.")] = "",
     session: Annotated[str, typer.Option(help="Only of this conversation.")] = "",
     parent: Annotated[str, typer.Option(metavar="ID", help="Only started by this task.")] = "",
     root: Annotated[str, typer.Option(metavar="ID", help="Only of this tree.")] = "",
@@ -30,11 +33,14 @@ def list_tasks(
     as_json: AsJson = False,
 ) -> None:
     """List tasks, newest first."""
+    if agent and team:
+        raise typer.BadParameter("a task has one component: give --agent or --team, not both", param_hint="--team")
 
     async def work(client: MusterdClient) -> int:
         listed = client.tasks.list(
             states=state or (),
             agent_id=agent,
+            team_id=team,
             session_id=session,
             parent_task_id=parent,
             root_task_id=root,
@@ -70,6 +76,34 @@ def status(
 
 
 @app.command()
+def tree(
+    task_id: TaskId,
+    target: Target = DEFAULT_TARGET,
+    token: Token = None,
+    tls: TlsRoots = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a task and all tasks below it, as they stand now."""
+
+    async def work(client: MusterdClient) -> int:
+        top = await client.tasks.status(task_id)
+        tasks = {task.task_id: task async for task in client.tasks.list(root_task_id=top.root_task_id, page_size=1000)}
+        rows = list(in_order(tree_of(top, list(tasks.values()))))
+        console = stdout()
+        if as_json:
+            for _, row in rows:
+                print_json(top if row.task_id == task_id else tasks[row.task_id])
+        elif console.is_terminal:
+            console.print(table_of_tasks(rows, console))
+        else:
+            for line in plain_lines(rows, console):
+                console.out(line)
+        return 0
+
+    perform(Connection(target=target, token=token, tls=tls), work)
+
+
+@app.command()
 def watch(
     task_id: TaskId,
     after: Annotated[int, typer.Option(min=0, metavar="SEQUENCE", help="Only events after this one.")] = 0,
@@ -84,7 +118,7 @@ def watch(
 
     async def work(client: MusterdClient) -> int:
         stream = client.tasks.watch(task_id, after_sequence=after, until=until)
-        return await follow(stream, JsonLines() if as_json else Transcript(), connection)
+        return await follow(stream, display_for(connection.options(), as_json=as_json), connection)
 
     perform(connection, work)
 
@@ -170,7 +204,7 @@ def steer(
 def answer(
     task_id: TaskId,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer. None to renew the identity alone.")] = "",
-    question: Annotated[str, typer.Option(metavar="ID", help="Id of the question.")] = "",
+    question: Annotated[str, typer.Option(metavar="QID", help="Id of the question, if several are open.")] = "",
     request_id: RequestId = None,
     target: Target = DEFAULT_TARGET,
     token: Token = None,
@@ -180,7 +214,7 @@ def answer(
     """Give a waiting task what it waits for."""
 
     async def work(client: MusterdClient) -> int:
-        task = await client.tasks.answer(task_id, question_id=question, answer=text, request_id=request_id)
+        task = await client.tasks.answer(task_id, text, question, request_id=request_id)
         print_json(task) if as_json else print_task_line(task)
         return 0
 

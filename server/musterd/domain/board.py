@@ -57,13 +57,19 @@ class TeamMessage:
     timestamp: datetime
 
 
+def message_text(message: TeamMessage) -> str:
+    """Return a message as the model of its receiver reads it."""
+    return f"[Message from {message.sender}] {message.content}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardMember:
-    """A member as the board shows it."""
+    """A member as the board shows it. `leader_json` is what its leader must know to run it, and is shown to nobody."""
 
     name: str
     role: str = ""
     description: str = ""
+    leader_json: str = ""
 
 
 class TodoRefused(ValueError):  # noqa: N818 - the name says what happened to the change, as KeyError does
@@ -104,13 +110,13 @@ def with_added(todos: Todos, todo: Todo) -> Mapping[str, Todo]:
 def check_dependencies(todos: Todos, todo_id: str, blocked_by: Sequence[str]) -> None:
     """Raise TodoRefused for a dependency that is not in the list, or through which an item would wait for itself."""
     for each in blocked_by:
-        if each == todo_id or each in _all_blockers(todos, each, todo_id):
+        if each == todo_id or todo_id in _all_blockers(todos, each):
             raise TodoRefused(f"todo {todo_id!r} would wait for itself through {each!r}")
         if each not in todos:
             raise TodoRefused(f"there is no todo {each!r} to wait for")
 
 
-def _all_blockers(todos: Todos, start: str, wanted: str) -> set[str]:
+def _all_blockers(todos: Todos, start: str) -> set[str]:
     seen: set[str] = set()
     waiting = [start]
     while waiting:
@@ -119,7 +125,7 @@ def _all_blockers(todos: Todos, start: str, wanted: str) -> set[str]:
             continue
         seen.add(each)
         waiting += todos[each].blocked_by
-    return seen & {wanted}
+    return seen
 
 
 def with_dependencies(todos: Todos, todo_id: str, blocked_by: Sequence[str]) -> Mapping[str, Todo]:

@@ -86,10 +86,14 @@ class TaskWrite:
     of a child that ends is told of it with SubtaskEnded, unless it has ended itself. None leaves a column as it is.
 
     What `usage` adds to the task's own is charged to the tree.
+
+    A `number` counts the writes of an attempt from 1; 0 is none. One whose number is not above that of the attempt's
+    last write has no effect and is Stored without events: who did not hear of a commit may write the same again.
     """
 
     task_id: str
     attempt: int
+    number: int = 0
     payloads: tuple[Payload, ...] = ()
     steps: tuple[StepRecord, ...] = ()
     state: TaskState | None = None
@@ -298,6 +302,10 @@ class Store(Protocol):
         counts those that run by group. SUBMITTED tasks become WORKING with attempt 1 when they never started; tasks in
         AUTH_REQUIRED are left alone.
         """
+        ...
+
+    async def has_claimable(self, owner: str) -> bool:
+        """Return whether `claim` would find anything for this owner if there were no caps."""
         ...
 
     async def count_queued(self) -> int:

@@ -118,18 +118,21 @@ class UsageLimits:
     total_tokens: int | None = None
 
     def exhausted_by(self, spent: Usage) -> str | None:
-        """Return which limit leaves nothing to spend, in words; None when there is something left of each."""
-        used = {
-            "requests": spent.requests,
-            "tool_calls": spent.tool_calls,
-            "input_tokens": spent.input_tokens,
-            "output_tokens": spent.output_tokens,
-            "total_tokens": spent.input_tokens + spent.output_tokens,
-        }
-        for name, value in used.items():
-            limit: int | None = getattr(self, name)
+        """Return which limit allows no further request to the model, in words; None when there is something left.
+
+        A request after the last tool call is allowed: it is the one that makes something of the results.
+        """
+        used = (
+            (spent.requests, self.requests, "requests"),
+            (spent.input_tokens, self.input_tokens, "input tokens"),
+            (spent.output_tokens, self.output_tokens, "output tokens"),
+            (spent.input_tokens + spent.output_tokens, self.total_tokens, "total tokens"),
+        )
+        for value, limit, name in used:
             if limit is not None and value >= limit:
-                return f"{value} of {limit} {name.replace('_', ' ')}"
+                return f"{value} of {limit} {name}"
+        if self.tool_calls is not None and spent.tool_calls > self.tool_calls:
+            return f"{spent.tool_calls} of {self.tool_calls} tool calls"
         return None
 
 

@@ -40,7 +40,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenBoard:
-    """Begin a board. Once it is there, the same command changes nothing."""
+    """Begin a board, or give it to another team; its todos and messages stay. The same again changes nothing."""
 
     team: str
     members: tuple[BoardMember, ...]
@@ -123,7 +123,7 @@ def change_board(board: Board, command: BoardCommand, now: datetime) -> BoardCha
     """
     match command:
         case OpenBoard():
-            return BoardChange(board=board)
+            return BoardChange(board=replace(board, team=command.team, members=command.members))
         case SendMessage():
             return _with_message(board, command, now)
         case _:

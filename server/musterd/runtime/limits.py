@@ -8,6 +8,10 @@ class Limits:
     """The bounds in force on one server. Durations are in seconds; None is no bound."""
 
     max_running_tasks: int = 2_000
+    max_running_tasks_per_tenant: int | None = None
+    max_running_tasks_per_user: int | None = None
+    max_running_tasks_per_tree: int | None = 100
+    max_queued_tasks: int = 10_000
     run_timeout_seconds: float = 3_600.0
     max_run_timeout_seconds: float = 86_400.0
     factory_timeout_seconds: float = 30.0

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from musterd.domain.errors import invalid_argument
 from musterd.domain.event import TaskStarted
 from musterd.domain.ids import new_id
-from musterd.domain.ports import Created, NewTask, RequestKey, Store
+from musterd.domain.ports import NewTask, RequestKey, Store
 from musterd.domain.principal import Identity, JsonValue
-from musterd.domain.task import ComponentRef, Part, Priority, TaskSpec, UsageLimits
+from musterd.domain.task import ComponentRef, Part, Priority, Task, TaskSpec, UsageLimits
 from musterd.runtime.components.registry import Registry
 from musterd.runtime.feed.hub import Follower, Hub
 from musterd.runtime.limits import Limits
@@ -33,26 +33,27 @@ class RunRequest:
     caller_metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """An accepted run and a follower of its whole log. Hand the follower back to the hub."""
+    """An accepted run and a follower of its whole log. Hand the follower back to the hub.
 
-    created: Created
+    `is_new` is False when an earlier call with the same request key started it.
+    """
+
+    task: Task
+    is_new: bool
     follower: Follower
 
 
 class Runs:
     """Accepts runs of registered components."""
 
-    def __init__(
-        self, *, registry: Registry, store: Store, supervisor: Supervisor, hub: Hub, limits: Limits, owner: str
-    ) -> None:
+    def __init__(self, *, registry: Registry, store: Store, supervisor: Supervisor, hub: Hub, limits: Limits) -> None:
         self._registry = registry
         self._store = store
         self._supervisor = supervisor
         self._hub = hub
         self._limits = limits
-        self._owner = owner
 
     async def start(self, request: RunRequest) -> Started:
         """Run a component, or re-attach to the run that an earlier call with the same request key started.
@@ -75,14 +76,13 @@ class Runs:
             caller_metadata=request.caller_metadata,
         )
         if request.request is not None and (known := await self._store.find_request(request.request)) is not None:
-            return Started(Created(task=known, is_new=False), self._hub.follow(known.root_task_id, 0))
+            return Started(task=known, is_new=False, follower=self._hub.follow(known.root_task_id, 0))
         task_id = new_id()
         new = NewTask(
             task_id=task_id,
             root_task_id=task_id,
             spec=spec,
             priority=request.priority,
-            owner=self._owner,
             request=request.request,
             labels=request.labels,
             payloads=(TaskStarted(session_id=request.session_id),),
@@ -99,7 +99,7 @@ class Runs:
         if not created.is_new:
             self._hub.leave(follower)
             follower = self._hub.follow(created.task.root_task_id, 0)
-        return Started(created, follower)
+        return Started(task=created.task, is_new=created.is_new, follower=follower)
 
     def _timeout_seconds(self, asked: float | None) -> float:
         if asked is None:

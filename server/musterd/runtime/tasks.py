@@ -141,3 +141,19 @@ class Tasks:
         task = await self._store.renew_identity(viewer, task_id, identity, payload, request)
         self._supervisor.look_for_work()
         return task
+
+    async def answer(
+        self,
+        viewer: Viewer,
+        *,
+        task_id: str,
+        question_id: str,
+        answer: str,
+        user_id: str,
+        request: RequestKey | None,
+    ) -> Task:
+        """Answer a question that a task asks; an empty `question_id` means the only one that is open.
+
+        Raises TASK_NOT_WAITING.
+        """
+        return await self._store.answer(viewer, task_id, question_id, answer=answer, user_id=user_id, request=request)

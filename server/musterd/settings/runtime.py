@@ -11,6 +11,18 @@ class RuntimeSettings(Section):
     """How runs are run, and within which limits."""
 
     max_running_tasks: int = Field(default=2000, ge=1, le=100_000, description="Most tasks that run at once.")
+    max_running_tasks_per_tenant: int | None = Field(
+        default=None, ge=1, le=100_000, description="Most tasks of one tenant that run at once; no cap when unset."
+    )
+    max_running_tasks_per_user: int | None = Field(
+        default=None, ge=1, le=100_000, description="Most tasks of one user that run at once; no cap when unset."
+    )
+    max_running_tasks_per_tree: int | None = Field(
+        default=100, ge=1, le=100_000, description="Most tasks that one run and all that it started run at once."
+    )
+    max_queued_tasks: int = Field(
+        default=10_000, ge=0, le=1_000_000, description="Most tasks that wait for their turn; more are refused."
+    )
     run_timeout_seconds: float = Field(
         default=3600, ge=1, le=2_592_000, description="Longest time of a run whose request sets none."
     )

@@ -9,9 +9,10 @@ import pydantic
 from pydantic import ConfigDict, TypeAdapter
 
 from musterd.domain import event
+from musterd.domain.board import BoardMember, TeamMessage, Todo
 from musterd.domain.event import DeltaEvent, Payload
 from musterd.domain.ports import CancelOrder
-from musterd.domain.task import Output, TaskError, TaskSpec, Usage
+from musterd.domain.task import Output, TaskError, TaskSpec, Usage, UsageLimits
 from musterd.store.errors import UnreadableRowError
 
 T = TypeVar("T")
@@ -56,7 +57,11 @@ SPEC = JsonCodec(TaskSpec)
 USAGE = JsonCodec(Usage)
 OUTPUT = JsonCodec(Output)
 ERROR = JsonCodec(TaskError)
+USAGE_LIMITS = JsonCodec(UsageLimits)
 CANCEL_ORDER = JsonCodec(CancelOrder)
+BOARD_MEMBERS = JsonCodec(tuple[BoardMember, ...])
+TODO = JsonCodec(Todo)
+TEAM_MESSAGE = JsonCodec(TeamMessage)
 TEXT = JsonCodec(str)
 TEXTS = JsonCodec(tuple[str, ...])
 LABELS = JsonCodec(dict[str, str])
@@ -80,6 +85,13 @@ KINDS: dict[type[Payload], str] = {
     event.ToolCallCompleted: "tool_call_completed",
     event.ToolCallFailed: "tool_call_failed",
     event.Steered: "steered",
+    event.SubtaskStarted: "subtask_started",
+    event.SubtaskEnded: "subtask_ended",
+    event.QuestionAsked: "question_asked",
+    event.QuestionAnswered: "question_answered",
+    event.QuestionExpired: "question_expired",
+    event.TodoChanged: "todo_changed",
+    event.TeamMessageSent: "team_message_sent",
     event.Custom: "custom",
 }
 """The kind of every payload class, as stored: never change one."""

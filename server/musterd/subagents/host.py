@@ -7,10 +7,11 @@ in memory. So the same toolset works in both worlds.
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic_ai import RunContext
 from pydantic_ai.agent import AbstractAgent
+from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
@@ -32,24 +33,28 @@ class DelegationRefused(Exception):  # noqa: N818 - it is no failure: the text t
 class PreparedSubagent:
     """A subagent that is ready for one run.
 
-    `toolsets` are for this run, beside those of the agent; they do not include `ask_parent`, which the host adds when
-    `can_ask` is true. `prompt` is what the child reads first. `model` is for an agent that has none of its own.
-    `report` is called once with what the run spent, however it ended.
+    `toolsets` and `capabilities` are for this run, beside those of the agent; they do not include `ask_parent`, which
+    the host adds when `can_ask` is true. `prompt` is what the child reads first. `model` is for an agent that has none
+    of its own. `ask_user` answers what a child in sync mode asks; in async mode a question stays open for
+    `ask_timeout_seconds`. `report` is called once with what the run spent, however it ended.
     """
 
     agent: AbstractAgent[Any, Any]
     deps: Any
     prompt: str
     toolsets: tuple[AbstractToolset[Any], ...] = ()
+    capabilities: tuple[AbstractCapability[Any], ...] = ()
     model: Model | str | None = None
     usage_limits: UsageLimits | None = None
     retry: RetryConfig = field(default_factory=RetryConfig)
     can_ask: bool = True
     max_questions: int | None = None
     ask_user: AskUser | None = None
+    ask_timeout_seconds: float = ASK_TIMEOUT_SECONDS
     report: Callable[[RunUsage], None] = lambda _: None
 
 
+@runtime_checkable
 class Delegator(Protocol):
     """A toolset that has subagents, and can prepare each of them again: the server does so after a restart."""
 
@@ -63,8 +68,8 @@ class Delegator(Protocol):
     ) -> PreparedSubagent:
         """Prepare the subagent `name` for a task.
 
-        `definition_json` is what a delegation stored of an agent that was made while its parent ran, else empty. `deps`
-        and `model` are the parent's. Raises LookupError when there is no such subagent (any more).
+        `definition_json` is what the toolset put into the delegation, to have it again here. `deps` and `model` are the
+        parent's. Raises LookupError when there is no such subagent (any more).
         """
         ...
 
@@ -115,7 +120,22 @@ class TaskView:
     running_seconds: float | None = None
 
 
-class SubagentHost(Protocol):
+class Starter(Protocol):
+    """Starts delegated tasks, and tells how they ended."""
+
+    async def start(self, ctx: RunContext[Any], delegation: Delegation) -> str:
+        """Start a task, or attach to the one that the same tool call started before, and return its id.
+
+        Raises DelegationRefused.
+        """
+        ...
+
+    async def join(self, ctx: RunContext[Any], task_id: str) -> TaskView:
+        """Return how a task ended, once it has. When the caller is canceled, so is a task not in the background."""
+        ...
+
+
+class SubagentHost(Starter, Protocol):
     """Runs delegated tasks, and knows how they stand. A run sees its own children, and what its conversation left.
 
     `ctx` is the context of the tool call that asks.
@@ -129,17 +149,6 @@ class SubagentHost(Protocol):
         """Return to how many further levels this run may delegate; None when no parent limits it."""
         ...
 
-    async def start(self, ctx: RunContext[Any], delegation: Delegation) -> str:
-        """Start a task, or attach to the one that the same tool call started before, and return its id.
-
-        Raises DelegationRefused.
-        """
-        ...
-
-    async def join(self, ctx: RunContext[Any], task_id: str) -> TaskView:
-        """Return how a task ended, once it has. When the caller is canceled, so is a task not in the background."""
-        ...
-
     async def find(self, ctx: RunContext[Any], task_id: str) -> TaskView | None:
         """Return a task; None when this run may not see it, or there is none."""
         ...
@@ -151,7 +160,10 @@ class SubagentHost(Protocol):
     async def wait(
         self, ctx: RunContext[Any], task_ids: Sequence[str], *, seconds: float, wait_for_any: bool
     ) -> Sequence[TaskView | None]:
-        """Return the tasks once one or all ended, one asks something, or the time is over. Never cancels one."""
+        """Return the tasks once one or all ended, one asks something, or the time is over. Never cancels one.
+
+        Of a question a run is told once: the next wait goes on, for somebody else may be who answers.
+        """
         ...
 
     async def answer(self, ctx: RunContext[Any], task_id: str, answer: str, question_id: str | None = None) -> bool:

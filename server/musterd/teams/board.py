@@ -16,11 +16,11 @@ class TeamBoard(Protocol):
     """
 
     async def open(self, team: str, members: Sequence[BoardMember]) -> None:
-        """Begin the board; does nothing when it is there."""
+        """Begin the board, or give it to another team; without a team's name nobody has it. Its items stay."""
         ...
 
     async def read(self) -> Board:
-        """Return the board as it stands."""
+        """Return the board as it stands; one that was never opened has no team, no members and no items."""
         ...
 
     async def add_todo(self, content: str, *, blocked_by: Sequence[str], created_by: str, key: str) -> Todo:

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from google.protobuf.message import Message
+
 from musterd.auth import authorize_component
+from musterd.domain.ports import RequestKey
 from musterd.domain.principal import Principal
+from musterd.transport.codec.requests import request_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +28,11 @@ class Call:
         """Raise MusterdError SCOPE_MISSING when the caller may not do this to a component."""
         if self.is_bound_to_component:
             authorize_component(self.principal, self.method, component_id)
+
+    def request_key(self, request: Message) -> RequestKey | None:
+        """Return what makes this call repeatable for its caller, or None when the request carries no request_id."""
+        principal = self.principal
+        return request_key(request, tenant_id=principal.tenant_id, user_id=principal.user_id, method=self.method)
 
 
 _current: ContextVar[Call] = ContextVar("musterd-call")

@@ -16,6 +16,9 @@ from musterd.runtime.failures import unforeseen
 
 DOMAIN = "musterd"
 
+RESOURCES = ("member", "component_id", "task_id")
+"""What the metadata calls that which was not found, the most specific first."""
+
 TEXT_MAX_BYTES = 768
 FIELD_TEXT_MAX_BYTES = 256
 VIOLATIONS_MAX_BYTES = 2_048
@@ -28,6 +31,7 @@ STATUS_OF: Mapping[Reason, grpc.StatusCode] = {
     Reason.FACTORY_INVALID_INPUT: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.COMPONENT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.TASK_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.MEMBER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.TOKEN_MISSING: grpc.StatusCode.UNAUTHENTICATED,
     Reason.TOKEN_INVALID: grpc.StatusCode.UNAUTHENTICATED,
     Reason.TOKEN_EXPIRED: grpc.StatusCode.UNAUTHENTICATED,
@@ -38,6 +42,9 @@ STATUS_OF: Mapping[Reason, grpc.StatusCode] = {
     Reason.TASK_NOT_CANCELABLE: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.TASK_NOT_STEERABLE: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.TASK_NOT_WAITING: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.BOARD_NOT_FOUND: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.TODO_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.TEAM_ENDED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.LOG_TRIMMED: grpc.StatusCode.OUT_OF_RANGE,
     Reason.CAPACITY_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.USAGE_LIMIT_EXCEEDED: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -51,6 +58,7 @@ STATUS_OF: Mapping[Reason, grpc.StatusCode] = {
     Reason.MODEL_FAILED: grpc.StatusCode.INTERNAL,
     Reason.MODEL_BEHAVIOR: grpc.StatusCode.INTERNAL,
     Reason.TOOL_FAILED: grpc.StatusCode.INTERNAL,
+    Reason.MEMBERS_FAILED: grpc.StatusCode.INTERNAL,
     Reason.TASK_LOST: grpc.StatusCode.ABORTED,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
 }
@@ -92,7 +100,7 @@ def _details_of(error: MusterdError) -> list[Message]:
         )
         details.append(details_pb2.PreconditionFailure(violations=[violation]))
     if STATUS_OF[error.reason] is grpc.StatusCode.NOT_FOUND:
-        name = error.metadata.get("task_id") or error.metadata.get("component_id", "")
+        name = next((error.metadata[key] for key in RESOURCES if key in error.metadata), "")
         details.append(details_pb2.ResourceInfo(resource_name=name, description=description))
     return details
 

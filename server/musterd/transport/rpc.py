@@ -22,7 +22,7 @@ StreamMethod = Callable[[Any], AsyncIterator[Message]]
 def handlers_of(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
     """Return the handlers of a service. The servicer has one method for each RPC, by its name.
 
-    A unary method is a coroutine function, a streaming one an async generator function; both take the request alone.
+    A unary method is a coroutine function, a streaming one returns an async iterator; both take the request alone.
     Raises AttributeError for an RPC that the servicer lacks.
     """
     handlers = {

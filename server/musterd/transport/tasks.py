@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from google.protobuf.message import Message
-
 from musterd.auth import acting_user, snapshot, viewer_of
 from musterd.domain.clock import Clock
-from musterd.domain.errors import MusterdError, Reason, invalid_argument
-from musterd.domain.ports import CancelOrder, RequestKey, SteerState, TaskQuery
-from musterd.domain.principal import Identity, Principal
-from musterd.domain.task import ComponentKind, ComponentRef, Task
+from musterd.domain.errors import invalid_argument
+from musterd.domain.ports import CancelOrder, SteerState, TaskQuery
+from musterd.domain.task import ComponentKind, ComponentRef, Task, TaskState
 from musterd.runtime.feed.streams import Streams, StreamScope
 from musterd.runtime.tasks import CancelOutcome, Tasks
 from musterd.transport.call import Call, current_call
@@ -112,7 +109,7 @@ class TaskServicer:
             user_id=call.principal.user_id,
         )
         task_id = decode.required_id("task_id", request.task_id)
-        task, outcome = await self.tasks.cancel(viewer_of(call.principal), task_id, order, _key(request, call))
+        task, outcome = await self.tasks.cancel(viewer_of(call.principal), task_id, order, call.request_key(request))
         return pb2.CancelTaskResponse(task=encode_task(task), outcome=CANCEL_OUTCOMES[outcome])
 
     async def SteerTask(self, request: pb2.SteerTaskRequest) -> pb2.SteerTaskResponse:
@@ -126,42 +123,52 @@ class TaskServicer:
             message=decode.bounded_text("message", request.message, decode.MAX_STEER_CHARS),
             user_id=call.principal.user_id,
             seconds=decode.seconds(request, "wait_timeout", DEFAULT_STEER_WAIT_SECONDS, MAX_STEER_WAIT_SECONDS),
-            request=_key(request, call),
+            request=call.request_key(request),
         )
         is_applied = steer.state is SteerState.APPLIED
         outcome = pb2.STEER_OUTCOME_APPLIED if is_applied else pb2.STEER_OUTCOME_PENDING
         return pb2.SteerTaskResponse(steer_id=steer.steer_id, outcome=outcome, task=encode_task(task))
 
     async def AnswerTask(self, request: pb2.AnswerTaskRequest) -> pb2.AnswerTaskResponse:
-        """Give a task in AUTH_REQUIRED the identity of this call."""
+        """Give a waiting task what it waits for: an answer to its question, or the identity of this call."""
         call = current_call()
         task_id = decode.required_id("task_id", request.task_id)
-        question_id = decode.bounded_text("question_id", request.question_id, decode.MAX_ID_CHARS)
+        decode.bounded_text("question_id", request.question_id, decode.MAX_ID_CHARS)
         decode.bounded_text("answer", request.answer, decode.MAX_STEER_CHARS)
-        viewer = viewer_of(call.principal)
-        identity = self._fresh_identity(call.principal, await self.tasks.get(viewer, task_id), question_id)
-        user_id, key = call.principal.user_id, _key(request, call)
-        task = await self.tasks.renew_identity(viewer, task_id=task_id, identity=identity, user_id=user_id, request=key)
-        return pb2.AnswerTaskResponse(task=encode_task(task))
+        task = await self.tasks.get(viewer_of(call.principal), task_id)
+        answer = self._answer if _is_for_a_question(request, task) else self._renew_identity
+        return pb2.AnswerTaskResponse(task=encode_task(await answer(request, task, call)))
 
-    def _fresh_identity(self, principal: Principal, task: Task, question_id: str) -> Identity:
-        if question_id:
-            raise MusterdError(
-                reason=Reason.TASK_NOT_WAITING,
-                message=f"the task is {task.state.value} and waits for no answer to such a question",
-                metadata={"task_id": task.task_id, "state": task.state.value},
-            )
+    async def _answer(self, request: pb2.AnswerTaskRequest, task: Task, call: Call) -> Task:
+        return await self.tasks.answer(
+            viewer_of(call.principal),
+            task_id=task.task_id,
+            question_id=request.question_id,
+            answer=decode.required_text("answer", request.answer, decode.MAX_STEER_CHARS),
+            user_id=call.principal.user_id,
+            request=call.request_key(request),
+        )
+
+    async def _renew_identity(self, request: pb2.AnswerTaskRequest, task: Task, call: Call) -> Task:
+        principal = call.principal
         owner, _ = acting_user(principal, task.user_id, "")
-        return snapshot(principal, owner, self.clock.now())
+        return await self.tasks.renew_identity(
+            viewer_of(principal),
+            task_id=task.task_id,
+            identity=snapshot(principal, owner, self.clock.now()),
+            user_id=principal.user_id,
+            request=call.request_key(request),
+        )
+
+
+def _is_for_a_question(request: pb2.AnswerTaskRequest, task: Task) -> bool:
+    """Whether a call answers a question: what it says must not be lost where the task waits for an identity alone."""
+    has_words = bool(request.question_id or request.answer)
+    return has_words or (task.state is TaskState.INPUT_REQUIRED and bool(task.questions))
 
 
 def _watch_response(task: task_pb2.Task | None, events: Sequence[event_pb2.RunEvent]) -> pb2.WatchTaskResponse:
     return pb2.WatchTaskResponse(task=task, events=events)
-
-
-def _key(request: Message, call: Call) -> RequestKey | None:
-    principal = call.principal
-    return decode.request_key(request, tenant_id=principal.tenant_id, user_id=principal.user_id, method=call.method)
 
 
 def _position(task: Task) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from musterd.auth import RPC_ACCESS, Gate, authorize, authorize_component, is_public
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.principal import Principal
-from musterd_client.v1 import agent_service_pb2, server_service_pb2, task_service_pb2
+from musterd_client.v1 import agent_service_pb2, server_service_pb2, task_service_pb2, team_service_pb2
 
 AGENTS = "/musterd.v1.AgentService"
 TASKS = "/musterd.v1.TaskService"
@@ -26,7 +26,7 @@ def refusal_of(principal: Principal, method: str, component_id: str | None = Non
 
 def test_every_rpc_of_the_contract_says_what_it_needs() -> None:
     """I4."""
-    files = (agent_service_pb2, server_service_pb2, task_service_pb2)
+    files = (agent_service_pb2, server_service_pb2, task_service_pb2, team_service_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     methods = {f"/{service.full_name}/{method.name}" for service in services for method in service.methods}
     assert methods == {method for method in RPC_ACCESS if method.startswith("/musterd.")}

@@ -18,6 +18,7 @@ from musterd_client.v1.event_pb2 import (
 )
 from musterd_client.v1.task_pb2 import Output, Task, TaskError, Usage
 from musterd_client.v1.task_service_pb2 import WatchTaskResponse
+from musterd_client.v1.team_service_pb2 import RunTeamResponse
 
 TASK_ID = "01980000-0000-7000-8000-000000000001"
 CHILD_ID = "01980000-0000-7000-8000-000000000002"
@@ -25,12 +26,14 @@ GREETER = ComponentRef(kind="COMPONENT_KIND_AGENT", id="greeter")
 USAGE = Usage(requests=2, tool_calls=1, input_tokens=30, output_tokens=12)
 
 
-def a_task(task_id: str = TASK_ID, state: str = "TASK_STATE_WORKING", **fields: Any) -> Task:
+def a_task(
+    task_id: str = TASK_ID, state: str = "TASK_STATE_WORKING", component: ComponentRef = GREETER, **fields: Any
+) -> Task:
     return Task(
         task_id=task_id,
         root_task_id=TASK_ID,
         parent_task_id="" if task_id == TASK_ID else TASK_ID,
-        component=GREETER,
+        component=component,
         state=state,
         create_time=Timestamp(seconds=1_800_000_000),
         **fields,
@@ -74,6 +77,10 @@ def heartbeat(last_sequence: int) -> RunEvent:
 
 def run_message(*events: RunEvent, task: Task | None = None) -> RunAgentResponse:
     return RunAgentResponse(task=task, events=events)
+
+
+def team_message(*events: RunEvent, task: Task | None = None) -> RunTeamResponse:
+    return RunTeamResponse(task=task, events=events)
 
 
 def watch_message(*events: RunEvent, task: Task | None = None) -> WatchTaskResponse:

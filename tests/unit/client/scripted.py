@@ -17,7 +17,12 @@ from google.rpc import error_details_pb2, status_pb2  # pyright: ignore[reportMi
 from grpc_health.v1 import health_pb2_grpc
 from grpc_status import rpc_status
 
-from musterd_client.v1 import agent_service_pb2_grpc, server_service_pb2_grpc, task_service_pb2_grpc
+from musterd_client.v1 import (
+    agent_service_pb2_grpc,
+    server_service_pb2_grpc,
+    task_service_pb2_grpc,
+    team_service_pb2_grpc,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +67,7 @@ class ScriptedServer:
         self._server = grpc.aio.server()
         servicer = _Servicer(self)
         agent_service_pb2_grpc.add_AgentServiceServicer_to_server(servicer, self._server)
+        team_service_pb2_grpc.add_TeamServiceServicer_to_server(servicer, self._server)
         task_service_pb2_grpc.add_TaskServiceServicer_to_server(servicer, self._server)
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
@@ -130,6 +136,7 @@ async def _refuse(refusal: Refusal, context: Any) -> None:
 
 class _Servicer(
     agent_service_pb2_grpc.AgentServiceServicer,
+    team_service_pb2_grpc.TeamServiceServicer,
     task_service_pb2_grpc.TaskServiceServicer,
     server_service_pb2_grpc.ServerServiceServicer,
     health_pb2_grpc.HealthServicer,
@@ -142,6 +149,21 @@ class _Servicer(
 
     async def GetAgent(self, request: Message, context: Any) -> Message:  # noqa: N802
         return await self._script.answer("GetAgent", request, context)
+
+    async def ListTeams(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("ListTeams", request, context)
+
+    async def GetTeam(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("GetTeam", request, context)
+
+    async def GetTeamBoard(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("GetTeamBoard", request, context)
+
+    async def AddTodo(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("AddTodo", request, context)
+
+    async def SendTeamMessage(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("SendTeamMessage", request, context)
 
     async def TaskStatus(self, request: Message, context: Any) -> Message:  # noqa: N802
         return await self._script.answer("TaskStatus", request, context)
@@ -169,6 +191,10 @@ class _Servicer(
 
     async def RunAgent(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
         async for message in self._script.play("RunAgent", request, context):
+            yield message
+
+    async def RunTeam(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
+        async for message in self._script.play("RunTeam", request, context):
             yield message
 
     async def WatchTask(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802

@@ -8,20 +8,22 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 
 import musterd_client
-from musterd_client import events, methods, model
+from musterd_client import events, methods, model, team_model
 from musterd_client.event_codec import HEARTBEAT, event_from, restart_cause_from
 from musterd_client.methods import CHECK_HEALTH, Method
 from musterd_client.v1 import (
     agent_service_pb2,
+    board_pb2,
     component_pb2,
     event_pb2,
     run_pb2,
     server_service_pb2,
     task_pb2,
     task_service_pb2,
+    team_service_pb2,
 )
 
-FILES = (agent_service_pb2, task_service_pb2, server_service_pb2)
+FILES = (agent_service_pb2, team_service_pb2, task_service_pb2, server_service_pb2)
 RPCS = {
     f"/{service.full_name}/{rpc.name}": rpc
     for file in FILES
@@ -36,11 +38,18 @@ LOGGED_KINDS = [kind for kind in KINDS if kind != HEARTBEAT]
 EVENTS = {kind.kind: kind for kind in events.LoggedEvent.__subclasses__()}
 MESSAGES = [
     (task_pb2.Task, model.Task),
+    (task_pb2.Question, model.Question),
     (task_pb2.Usage, model.Usage),
     (task_pb2.Output, model.Output),
     (task_pb2.TaskError, model.TaskError),
     (component_pb2.Agent, model.Agent),
     (component_pb2.Tool, model.Tool),
+    (component_pb2.Team, team_model.Team),
+    (component_pb2.TeamMember, team_model.TeamMember),
+    (board_pb2.Todo, team_model.Todo),
+    (board_pb2.TeamMessage, team_model.TeamMessage),
+    (board_pb2.BoardMember, team_model.BoardMember),
+    (board_pb2.TeamBoard, team_model.TeamBoard),
     (run_pb2.UsageLimits, model.UsageLimits),
     (task_service_pb2.WaitTasksResponse, model.WaitResult),
     (task_service_pb2.CancelTaskResponse, model.CancelResult),
@@ -52,6 +61,9 @@ ENUMS: list[tuple[EnumTypeWrapper, type[StrEnum]]] = [
     (task_pb2.TaskState, model.TaskState),
     (task_pb2.Priority, model.Priority),
     (component_pb2.ComponentKind, model.ComponentKind),
+    (component_pb2.TeamMode, team_model.TeamMode),
+    (board_pb2.TodoStatus, team_model.TodoStatus),
+    (event_pb2.TodoChange, team_model.TodoChange),
     (run_pb2.OnDisconnect, model.OnDisconnect),
     (task_service_pb2.WatchUntil, model.WatchUntil),
     (task_service_pb2.WaitMode, model.WaitMode),
@@ -63,12 +75,15 @@ ENUMS: list[tuple[EnumTypeWrapper, type[StrEnum]]] = [
 
 
 def names_in_python(message: type[Message]) -> set[str]:
-    """The message's field names, with the unit where Python has a number for a Duration."""
+    """The message's field names, with the unit where Python has a number for a Duration.
+
+    What a subtask executes is `subtask`: every event has a `component` of its own.
+    """
     names: set[str] = set()
     for field in message.DESCRIPTOR.fields:
         is_duration = field.message_type is not None and field.message_type.name == "Duration"
         names.add(f"{field.name}_seconds" if is_duration else field.name)
-    return names
+    return {"subtask" if name == "component" and "subtask_id" in names else name for name in names}
 
 
 def test_every_rpc_has_its_method() -> None:

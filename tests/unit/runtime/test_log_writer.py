@@ -96,6 +96,34 @@ async def test_nothing_is_lost_while_the_store_is_away(store: Watched) -> None:
     await writer.close()
 
 
+async def test_the_writes_of_an_attempt_are_numbered_and_keep_their_numbers(store: Watched) -> None:
+    """R3: one that is made again after a failure is told from one that is new."""
+    clock = DrivenClock()
+    writer = writer_of(store, clock)
+    task, other = await begin_task(store.real), await begin_task(store.real)
+    log = writer.open_log(task.task_id, task.attempt, lambda: None)
+    for _ in range(2):
+        log.say(*deltas(1))
+        await log.commit()
+    store.is_away = True
+    log.say(*deltas(1))
+    commit = asyncio.ensure_future(log.commit())
+    await clock.sleeping(seconds=3)
+    store.is_away = False
+    clock.advance(3)
+    await commit
+    another = writer.open_log(other.task_id, other.attempt, lambda: None)
+    another.say(*deltas(1))
+    await another.commit()
+    writes = [write for group in store.groups for write in group]
+    mine = [write for write in writes if write.task_id == task.task_id]
+    again = [write.number for write in mine].index(3)
+    assert mine[again] is mine[again + 1]
+    assert [write.number for write in (*mine[:again], *mine[again + 1 :])] == list(range(1, len(mine)))
+    assert next(write.number for write in writes if write.task_id == other.task_id) == 1
+    await writer.close()
+
+
 async def test_an_attempt_that_lost_its_task_learns_of_it(store: Watched) -> None:
     """R11: its write has no effect."""
     writer = writer_of(store, DrivenClock())

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,9 @@ from tests.support.clocks import DrivenClock
 from tests.support.stored_runs import begin_task, complete, deltas, tell
 
 from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.event import Event, Payload, SubtaskStarted, TaskCanceled, TaskCompleted, TaskFailed, TextDelta
 from musterd.domain.principal import Viewer
+from musterd.domain.task import ComponentKind, ComponentRef, Output, Task, TaskError, TaskState, Usage
 from musterd.runtime.feed.hub import Hub
 from musterd.runtime.feed.streams import Batches, Pulse, Streams, StreamScope
 from musterd.runtime.limits import Limits
@@ -142,3 +144,104 @@ async def test_a_watch_of_a_task_that_has_ended_does_not_wait(feed: Feed) -> Non
     row = await feed.store.get_task(Viewer(tenant_id="acme", user_id="ada"), task.task_id)
     scope = StreamScope(row, (), until_tree=False)
     assert await read(feed.streams.open(follower, scope, None).replayed()) == []
+
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+HELPER = ComponentRef(kind=ComponentKind.SUBAGENT, id="helper")
+DONE = TaskCompleted(output=Output(text="done"), usage=Usage())
+FAILED = TaskFailed(error=TaskError(reason=Reason.INTERNAL, message="no"), usage=Usage())
+CANCELED = TaskCanceled(usage=Usage())
+TALK = TextDelta(step=1, part_index=0, text="hi")
+
+
+def row(task_id: str, parent: str = "", state: TaskState = TaskState.WORKING) -> Task:
+    """Return a task of the tree whose root is `root`."""
+    return Task(
+        task_id=task_id,
+        root_task_id="root",
+        parent_task_id=parent,
+        component=HELPER,
+        state=state,
+        tenant_id="acme",
+        user_id="ada",
+        create_time=MOMENT,
+        update_time=MOMENT,
+    )
+
+
+def starts(task_id: str) -> SubtaskStarted:
+    return SubtaskStarted(subtask_id=task_id, component=HELPER, description="help")
+
+
+def shown_by(scope: StreamScope, *told: tuple[str, Payload]) -> tuple[list[int], bool]:
+    """Return which of the events a stream shows, counted from 1, and whether it ends with them."""
+    events = [
+        Event("root", task_id, number, MOMENT, HELPER, payload) for number, (task_id, payload) in enumerate(told, 1)
+    ]
+    selected, is_last = scope.select(events)
+    return [event.sequence for event in selected], is_last
+
+
+def test_a_stream_shows_what_starts_below_its_task_while_it_runs() -> None:
+    """R3, T1: children of children too, and nobody else's."""
+    scope = StreamScope(row("middle", "root"), (), until_tree=False)
+    shown = shown_by(
+        scope,
+        ("root", starts("beside")),
+        ("beside", TALK),
+        ("middle", starts("below")),
+        ("below", starts("deep")),
+        ("beside", starts("beside it")),
+        ("beside it", TALK),
+        ("deep", TALK),
+    )
+    assert shown == ([3, 4, 7], False)
+
+
+def test_a_stream_learns_of_a_child_in_one_batch_and_shows_it_in_the_next() -> None:
+    """R3."""
+    scope = StreamScope(row("middle", "root"), (), until_tree=False)
+    assert shown_by(scope, ("middle", starts("below"))) == ([1], False)
+    assert shown_by(scope, ("below", TALK), ("root", TALK)) == ([1], False)
+
+
+def test_a_stream_ends_with_its_task_although_a_child_goes_on() -> None:
+    """R3, S13."""
+    scope = StreamScope(row("middle", "root"), (), until_tree=False)
+    shown = shown_by(scope, ("middle", starts("below")), ("middle", DONE), ("below", TALK))
+    assert shown == ([1, 2], True)
+
+
+@pytest.mark.parametrize("task_id", ["root", "middle"])
+@pytest.mark.parametrize("end", [DONE, FAILED, CANCELED], ids=lambda end: type(end).__name__)
+def test_a_stream_of_a_tree_waits_for_children_that_started_while_it_ran(task_id: str, end: Payload) -> None:
+    """R3, S13: it ends with the last of them, however that ends."""
+    scope = StreamScope(row(task_id), (), until_tree=True)
+    shown = shown_by(
+        scope,
+        (task_id, starts("below")),
+        ("below", starts("deep")),
+        (task_id, DONE),
+        ("deep", end),
+        ("below", end),
+        (task_id, TALK),
+    )
+    assert shown == ([1, 2, 3, 4, 5], True)
+
+
+def test_a_replay_of_a_tree_that_goes_on_waits_for_those_alone_that_have_not_ended() -> None:
+    """R3: a child that is known already, and that had ended before, is told of again."""
+    ended = row("below", "middle", TaskState.COMPLETED)
+    scope = StreamScope(row("middle", "root"), (ended,), until_tree=True)
+    replayed = shown_by(scope, ("middle", starts("below")), ("below", TALK), ("below", DONE), ("middle", TALK))
+    assert replayed == ([1, 2, 3, 4], False)
+    assert shown_by(scope, ("middle", DONE)) == ([1], True)
+
+
+def test_a_replay_of_a_tree_that_is_over_shows_it_to_its_end() -> None:
+    """R3."""
+    rows = [row("middle", "root", TaskState.FAILED), row("below", "middle", TaskState.COMPLETED)]
+    scope = StreamScope(rows[0], rows[1:], until_tree=True)
+    assert scope.was_over
+    shown = shown_by(scope, ("middle", starts("below")), ("middle", FAILED), ("below", DONE), ("below", TALK))
+    assert shown == ([1, 2, 3, 4], False)

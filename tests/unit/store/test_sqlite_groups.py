@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from tests.contract.values import ANNA, complete, make_deltas, make_root, read_log, say, start
+from tests.contract.values import ANNA, claim, complete, make_deltas, make_root, read_log, say, start
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Custom, Event
@@ -51,7 +51,7 @@ async def test_tasks_of_one_time_have_an_order(path: Path) -> None:
     new = [make_root(owner=None) for _ in range(10)]
     for one in reversed(new):
         await store.create_task(one)
-    claimed = [one.task.task_id for _ in range(5) for one in await store.claim_abandoned("server-1", 2)]
+    claimed = [one.task.task_id for _ in range(5) for one in await claim(store, limit=2)]
     assert claimed == sorted(one.task_id for one in new)
     await store.close()
 

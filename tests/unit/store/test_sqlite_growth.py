@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 from tests.contract.values import ADMIN, ANNA, ANNA_ELSEWHERE, GREETER, OWNER, make_root, make_spec, start
 
-from musterd.domain.ports import TaskQuery
+from musterd.domain.ports import Group, TaskQuery
 from musterd.domain.principal import Viewer
 from musterd.domain.task import Part, TaskState
 from musterd.store.blobs import INLINE_PART_MAX_BYTES
 from musterd.store.sqlite import SqliteStore
-from musterd.store.sqlite.claiming import FIND_CLAIMABLE
+from musterd.store.sqlite.claiming import count_queued, find_claimable
 from musterd.store.sqlite.events import read_events
 from musterd.store.sqlite.inbox import read_inbox
 from musterd.store.sqlite.journal import load_journal
 from musterd.store.sqlite.listing import list_tasks
+from musterd.store.sqlite.question_rows import read_open_questions
 from musterd.store.sqlite.rows import read_descendants, read_many_visible, read_visible
 
 Look = Callable[[sqlite3.Connection], object]
@@ -27,6 +28,7 @@ Look = Callable[[sqlite3.Connection], object]
 FEW = [make_root(spec=make_spec(session_id="s1")) for _ in range(20)]
 QUERY = TaskQuery(viewer=ANNA, limit=10)
 ENDED = frozenset((TaskState.COMPLETED, TaskState.FAILED))
+FULL: Collection[Group] = (("tenant", "umbrella"), ("user", "acme", "bert"), ("tree", "another"))
 LOOKS: dict[str, Look] = {
     "task": lambda found: read_visible(found, ANNA, FEW[7].task_id),
     "tasks": lambda found: read_many_visible(found, ADMIN, [new.task_id for new in FEW[5:9]]),
@@ -34,7 +36,9 @@ LOOKS: dict[str, Look] = {
     "events": lambda found: read_events(found, FEW[7].task_id, 0, 10),
     "journal": lambda found: load_journal(found, FEW[7].task_id),
     "inbox": lambda found: read_inbox(found, FEW[7].task_id),
-    "claim": lambda found: found.execute(FIND_CLAIMABLE, (OWNER, OWNER, 10)).fetchall(),
+    "claim": lambda found: find_claimable(found, OWNER, 10, FULL),
+    "queue": count_queued,
+    "questions": lambda found: read_open_questions(found, [FEW[7].task_id]),
 }
 
 

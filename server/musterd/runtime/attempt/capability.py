@@ -39,7 +39,7 @@ from musterd.runtime.attempt.journal import (
     replay_tool,
     result_json,
 )
-from musterd.runtime.attempt.recorder import StepRecorder
+from musterd.runtime.attempt.recorder import RUN_ENDED, StepRecorder
 from musterd.runtime.attempt.tap import TapModel
 
 logger = structlog.get_logger(__name__)
@@ -106,9 +106,9 @@ class RunCapability(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, node: AgentNode[Any], result: NodeResult[Any]
     ) -> NodeResult[Any]:
         """Go on instead of ending when a message waits, so that none is lost; replay takes the same turn."""
-        if not isinstance(result, End):
-            return result
         recorder = self._recorder
+        if not isinstance(result, End) or recorder.tool_step(RUN_ENDED) is not None:
+            return result
         if recorder.is_stored(recorder.step + 1):
             self._carried = recorder.steers_of_step(recorder.step + 1)
         elif self._control.order is None:
@@ -150,19 +150,20 @@ class RunCapability(AbstractCapability[Any]):
             return replay_tool(ctx, stored)
         await self._control.boundary()
         is_repeatable = (tool_def.metadata or {}).get(REPEATABLE_KEY) is True
-        if stored is None:
-            recorder.record_tool(
-                self._step_of(call, ToolStatus.STARTED, repeatable=is_repeatable),
-                ToolCallStarted(
-                    step=recorder.step,
-                    tool_call_id=call.tool_call_id,
-                    tool_name=call.tool_name,
-                    arguments_json=to_json(args, fallback=str).decode(),
-                ),
-            )
-        await recorder.commit()
-        with noting_enqueued() as enqueued:
-            return await self._execute(call, args, handler, enqueued)
+        with recorder.tool_call(is_new=stored is None):
+            if stored is None:
+                recorder.record_tool(
+                    self._step_of(call, ToolStatus.STARTED, repeatable=is_repeatable),
+                    ToolCallStarted(
+                        step=recorder.step,
+                        tool_call_id=call.tool_call_id,
+                        tool_name=call.tool_name,
+                        arguments_json=to_json(args, fallback=str).decode(),
+                    ),
+                )
+            await recorder.commit()
+            with noting_enqueued() as enqueued:
+                return await self._execute(call, args, handler, enqueued)
 
     async def _execute(
         self,

@@ -1,6 +1,7 @@
 """The step journal of one attempt: what is stored is played again, what happens anew is recorded and told."""
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,8 +32,13 @@ from musterd.runtime.attempt.journal import (
     usage_of_request,
 )
 from musterd.runtime.attempt.retry import retry_delay_seconds
+from musterd.runtime.budgets import TaskBudget
 from musterd.runtime.feed.log import RunLog
 from musterd.runtime.limits import Limits
+from musterd.subagents.retry import RetryConfig
+
+RUN_ENDED = "musterd-run-ended"
+"""Under this name the journal holds that an agent's run ended with a step, of several runs within one task."""
 
 
 @dataclass(slots=True)
@@ -50,16 +56,28 @@ class StepRecorder:
     `usage` is the run's own usage object, shared with pydantic-ai. `partial` is the response that was cut off last.
     """
 
-    def __init__(self, log: RunLog, journal: Journal, steers: dict[str, Steer], clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        log: RunLog,
+        journal: Journal,
+        steers: dict[str, Steer],
+        *,
+        budget: TaskBudget,
+        clock: Clock,
+        limits: Limits,
+        retry: RetryConfig,
+    ) -> None:
         self.step = 0
         self.usage = RunUsage()
         self.partial: ModelResponse | None = None
         self._partial_usage = RequestUsage()
-        self._log = log
+        self.log = log
         self._journal = journal
         self._steers = steers
         self._clock = clock
         self._limits = limits
+        self._budget = budget
+        self._retry = retry
         self._new_steers: tuple[Steer, ...] = ()
         self._request = _Request()
 
@@ -93,6 +111,9 @@ class StepRecorder:
         self.step += 1
         stored = self._journal.model_steps.get(self.step)
         request = self._request = _Request()
+        self.charge_all(self.total_usage())
+        if stored is None or not stored.response_json:
+            self._budget.tree.check()
         if stored is None:
             request.steer_ids = tuple(steer.steer_id for steer in self._new_steers)
             self._say_started(ModelRequestStarted(step=self.step, model=model_name))
@@ -112,7 +133,7 @@ class StepRecorder:
             Steered(steer_id=steer.steer_id, step=self.step, message=steer.message, user_id=steer.user_id)
             for steer in steers
         ]
-        self._log.say(
+        self.log.say(
             *steered,
             opening,
             step=self._model_step(),
@@ -141,12 +162,12 @@ class StepRecorder:
     def delta(self, delta: DeltaEvent) -> bool:
         """Tell a piece of the response. Returns True when the log's backlog asks for `relieve`."""
         self._request.has_deltas = True
-        self._log.delta(delta)
-        return self._log.backlog >= self._limits.backlog_max_events
+        self.log.delta(delta)
+        return self.log.backlog >= self._limits.backlog_max_events
 
     async def relieve(self) -> None:
         """Wait until the backlog is stored: a store that is slow or away holds the model's stream, not our memory."""
-        await self._log.commit()
+        await self.log.commit()
 
     def keep_partial(self, response: ModelResponse, usage: RequestUsage) -> None:
         """Keep what there is of a response that is cut off."""
@@ -154,28 +175,38 @@ class StepRecorder:
 
     def fail_try(self, error: Exception, attempt: int) -> float | None:
         """Take note of a failed try. Returns how long to wait before the next, None when there is to be none."""
-        delay_seconds = retry_delay_seconds(error, attempt, self._limits)
+        delay_seconds = retry_delay_seconds(error, attempt, self._retry)
         if delay_seconds is None:
             return None
         self._request.extra_usage = self._request.extra_usage + self._partial_usage
         self.usage.incr(self._partial_usage)
         self.partial, self._partial_usage = None, RequestUsage()
-        self._log.say(
+        spent = self.total_usage()
+        self.charge_all(spent)
+        self.log.say(
             RetryScheduled(
                 step=self.step, attempt=attempt, delay_seconds=delay_seconds, message=public_message_of(error)
             ),
             step=self._model_step(),
             state=TaskState.RETRYING,
-            usage=self.total_usage(),
+            usage=spent,
         )
         return delay_seconds
+
+    def charge_all(self, usage: Usage) -> None:
+        """Charge the tree for what the task has spent in all, as far as it was not charged yet."""
+        self._budget.charge_up_to(usage)
+
+    def tool_call(self, *, is_new: bool) -> AbstractContextManager[None]:
+        """Charge the tree for a tool call. Raises MusterdError USAGE_LIMIT_EXCEEDED for a new one too many."""
+        return self._budget.tool_call(is_new=is_new)
 
     async def wait_for_retry(self, delay_seconds: float) -> None:
         """Wait, then go back to work on the same step."""
         await self._clock.sleep(delay_seconds)
         voided = (StepRestarted(step=self.step, cause=RestartCause.RETRY),) if self._request.has_deltas else ()
         self._request.has_deltas = False
-        self._log.say(*voided, state=TaskState.WORKING)
+        self.log.say(*voided, state=TaskState.WORKING)
 
     def complete_request(self, response: ModelResponse, tool_names: Collection[str]) -> None:
         """Record the response. It is stored with what is stored next, and always before a tool of it may run.
@@ -183,9 +214,12 @@ class StepRecorder:
         A response that calls no tool is most often the last: it waits a moment for the end of the run.
         """
         self.partial, self._partial_usage = None, RequestUsage()
+        # pydantic-ai counts a response after this.
+        spent = replace(usage_of(self.usage, response.usage), requests=self.usage.requests + 1)
+        self.charge_all(spent)
         called = dict.fromkeys(call.tool_name for call in response.tool_calls)
         known_tools = tuple(name for name in called if name in tool_names)
-        self._log.say(
+        self.log.say(
             ModelRequestCompleted(
                 step=self.step,
                 model=response.model_name or "",
@@ -193,22 +227,29 @@ class StepRecorder:
                 finish_reason=response.finish_reason or "",
             ),
             step=self._model_step(dump_response(response), known_tools),
-            # The end of the run stores it too. pydantic-ai counts a response after this.
-            usage=replace(usage_of(self.usage, response.usage), requests=self.usage.requests + 1) if called else None,
+            # Without a call the end of the run stores it too.
+            usage=spent if called else None,
             can_wait=True,
         )
 
     def record_tool(self, step: ToolStep, *payloads: Payload) -> None:
         """Record how far a tool call got, with what is to be told about it."""
-        self._log.say(*payloads, step=step)
+        self.log.say(*payloads, step=step)
+
+    def note(self, name: str, outcome_json: bytes = b"") -> None:
+        """Record something about the current step that is no call of a tool; `tool_step` knows it by its name."""
+        status = ToolStatus.RETURNED
+        self.log.say(
+            step=ToolStep(step=self.step, tool_call_id=name, tool_name=name, status=status, outcome_json=outcome_json)
+        )
 
     def tell(self, payload: Payload) -> None:
         """Tell something that is no step."""
-        self._log.say(payload)
+        self.log.say(payload)
 
     async def commit(self) -> None:
         """Return once all that was recorded is stored."""
-        await self._log.commit()
+        await self.log.commit()
 
     def total_usage(self) -> Usage:
         """Return what the run spent so far, a cut-off response included."""

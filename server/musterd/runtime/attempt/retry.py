@@ -1,39 +1,28 @@
-"""Which failures of a model request pass by themselves, and how long to wait for that."""
+"""How the server tries failed model requests again: with its own limits, or with those of a subagent."""
 
 import random
 from collections.abc import Callable
 
-from pydantic_ai.exceptions import FallbackExceptionGroup, ModelConnectionError, ModelHTTPError
-
 from musterd.runtime.limits import Limits
-
-TRANSIENT_STATUS_CODES = frozenset((408, 429, 500, 502, 503, 504, 529))
-BACKOFF_MULTIPLIER = 2.0
+from musterd.subagents.retry import RetryConfig, delay_before_retry
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether sending the same model request again may succeed."""
-    match error:
-        case ModelHTTPError():
-            return error.status_code in TRANSIENT_STATUS_CODES
-        case FallbackExceptionGroup():
-            return all(is_transient(cause) for cause in error.exceptions)
-        case _:
-            return isinstance(error, (ModelConnectionError, ConnectionError))
+def retry_config_of(limits: Limits) -> RetryConfig:
+    """Return what the server does for runs that do not say otherwise."""
+    return RetryConfig(
+        max_retries=limits.model_max_retries,
+        initial_delay=limits.model_retry_initial_delay_seconds,
+        max_delay=limits.model_retry_max_delay_seconds,
+    )
 
 
 def retry_delay_seconds(
-    error: BaseException, attempt: int, limits: Limits, uniform: Callable[[float, float], float] = random.uniform
+    error: BaseException,
+    attempt: int,
+    config: RetryConfig,
+    uniform: Callable[[float, float], float] = random.uniform,
 ) -> float | None:
-    """Return how long to wait after try number `attempt` failed, or None when it is not to be tried again.
-
-    Exponential with full jitter; a longer wait that the provider asks for is honored up to the maximum delay.
-    """
-    if attempt > limits.model_max_retries or not is_transient(error):
+    """Return how long to wait after try number `attempt` failed, or None when it is not to be tried again."""
+    if attempt > config.max_retries or not config.should_retry(error):
         return None
-    ceiling = min(
-        limits.model_retry_initial_delay_seconds * BACKOFF_MULTIPLIER ** (attempt - 1),
-        limits.model_retry_max_delay_seconds,
-    )
-    asked = getattr(error, "retry_after", None) or 0.0
-    return max(uniform(0.0, ceiling), min(asked, limits.model_retry_max_delay_seconds))
+    return delay_before_retry(attempt, error, config, uniform)

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -18,25 +17,20 @@ from musterd.domain.context import RequestContext, TrustedContext
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.task import TaskSpec
 from musterd.runtime.components.definitions import (
-    AgentFactory,
     AnyAgent,
     Built,
+    ComponentFactory,
     FactoryCallable,
     FactoryPermissionError,
     FactoryValidationError,
     Prototype,
 )
+from musterd.runtime.components.nodes import AgentNode, Node, TeamNode
+from musterd.runtime.components.prompt import prompt_of
 from musterd.runtime.components.registry import Registration, Registry
 from musterd.runtime.failures import unforeseen
 from musterd.runtime.limits import Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A component that is ready to run, and its deps."""
-
-    agent: AnyAgent
-    deps: Any
+from musterd.teams.team import Team
 
 
 def request_context(registration: Registration, spec: TaskSpec, task_id: str, deadline: datetime) -> RequestContext:
@@ -67,23 +61,24 @@ class Builder:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
-    async def build(self, spec: TaskSpec, task_id: str, deadline: datetime) -> AsyncGenerator[Ready]:
-        """Build a component, and take it down when the attempt ends.
+    async def build(self, spec: TaskSpec, task_id: str, deadline: datetime) -> AsyncGenerator[Node]:
+        """Build a registered component, and take it down when the attempt ends. A child's is the one it is part of.
 
         Raises MusterdError with one of the FACTORY reasons.
         """
-        registration = self._registry.find(spec.component)
+        registration = self._registry.find(spec.lineage.component if spec.lineage is not None else spec.component)
         source = registration.source
         context = request_context(registration, spec, task_id, deadline)
         async with AsyncExitStack() as stack:
             match source:
-                case AgentFactory():
+                case ComponentFactory():
                     timeout = source.timeout_seconds or self._limits.factory_timeout_seconds
                     made = await self._call(stack, registration, source.factory, context, timeout)
-                    ready = _ready_of(registration, made, context)
+                    component, deps = _checked(source, made, context)
                 case Prototype():
-                    ready = Ready(source.agent, await self._deps_of(stack, registration, source, context))
-            yield ready
+                    component = source.component
+                    deps = await self._deps_of(stack, registration, source, context)
+            yield _node_of(component, deps, spec)
 
     async def _deps_of(
         self, stack: AsyncExitStack, registration: Registration, prototype: Prototype, context: RequestContext
@@ -154,13 +149,19 @@ def _is_coroutine_function(factory: Any) -> bool:
     return inspect.iscoroutinefunction(factory) or inspect.iscoroutinefunction(type(factory).__call__)
 
 
-def _ready_of(registration: Registration, made: Any, context: RequestContext) -> Ready:
-    agent: Any = made.component if isinstance(made, Built) else made
+def _checked(factory: ComponentFactory, made: Any, context: RequestContext) -> tuple[AnyAgent | Team, Any]:
+    component: Any = made.component if isinstance(made, Built) else made
     deps = made.deps if isinstance(made, Built) else context
-    if not isinstance(agent, AbstractAgent):
-        component_id = registration.info.ref.id
+    if not isinstance(component, factory.component_type):
         wrong = TypeError(
-            f"the factory {component_id!r} must return an Agent (or Built), but returned {type(agent).__name__}"
+            f"the factory {factory.id!r} must return {factory.component_name} (or Built), but returned "
+            f"{type(component).__name__}"
         )
-        raise unforeseen(Reason.FACTORY_FAILED, f"building {component_id!r} failed", wrong, component=component_id)
-    return Ready(cast("AnyAgent", agent), deps)
+        raise unforeseen(Reason.FACTORY_FAILED, f"building {factory.id!r} failed", wrong, component=factory.id)
+    return cast("AnyAgent | Team", component), deps
+
+
+def _node_of(component: AnyAgent | Team, deps: Any, spec: TaskSpec) -> Node:
+    if isinstance(component, Team):
+        return TeamNode(team=component, deps=deps, prompt=prompt_of(spec))
+    return AgentNode(agent=component, deps=deps, prompt=prompt_of(spec))

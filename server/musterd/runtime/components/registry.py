@@ -12,9 +12,11 @@ from pydantic_ai.toolsets import FunctionToolset
 from musterd.domain.errors import FieldViolation, MusterdError, Reason
 from musterd.domain.principal import JsonValue
 from musterd.domain.task import ComponentKind, ComponentRef
-from musterd.runtime.components.definitions import AgentFactory, AnyAgent, Prototype
+from musterd.runtime.components.definitions import AgentFactory, AnyAgent, ComponentFactory, Prototype, TeamFactory
+from musterd.teams.team import Team
 
-Registrable = AnyAgent | Prototype | AgentFactory
+RegistrableAgent = AnyAgent | Prototype | AgentFactory
+RegistrableTeam = Team | Prototype | TeamFactory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +29,17 @@ class ToolInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemberInfo:
+    """A member of a prototype team."""
+
+    name: str
+    role: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentInfo:
-    """What a client may know of a component before it runs."""
+    """What a client may know of a component before it runs. `mode` and `members` are those of a prototype team."""
 
     ref: ComponentRef
     name: str
@@ -36,19 +47,21 @@ class ComponentInfo:
     is_factory: bool
     input_schema_json: str
     tools: tuple[ToolInfo, ...]
+    mode: str = ""
+    members: tuple[MemberInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
     """A registered component with its description."""
 
-    source: Prototype | AgentFactory
+    source: Prototype | ComponentFactory
     info: ComponentInfo
 
     @property
     def input_schema(self) -> type[BaseModel] | None:
         """The model that validates the factory's input; None takes any object."""
-        return self.source.input_schema if isinstance(self.source, AgentFactory) else None
+        return self.source.input_schema if isinstance(self.source, ComponentFactory) else None
 
     def validate_input(self, value: Mapping[str, JsonValue]) -> str:
         """Return the input as JSON, once it is valid. Raises MusterdError INVALID_INPUT with a violation per error.
@@ -85,10 +98,12 @@ class Registration:
 class Registry:
     """All components of an app. Raises ValueError when two share an id, or a prototype has no name."""
 
-    def __init__(self, agents: Sequence[Registrable]) -> None:
+    def __init__(self, agents: Sequence[RegistrableAgent] = (), teams: Sequence[RegistrableTeam] = ()) -> None:
         self._registrations: dict[ComponentRef, Registration] = {}
         for agent in agents:
-            self._add(_register_agent(agent))
+            self._add(_register(agent, _AGENTS))
+        for team in teams:
+            self._add(_register(team, _TEAMS))
 
     def _add(self, registration: Registration) -> None:
         ref = registration.info.ref
@@ -113,43 +128,72 @@ class Registry:
         return sorted((info for info in infos if info.ref.kind is kind), key=lambda info: info.ref.id)
 
 
-def _register_agent(agent: Registrable) -> Registration:
-    match agent:
-        case AgentFactory():
-            schema = agent.input_schema
-            info = ComponentInfo(
-                ref=ComponentRef(kind=ComponentKind.AGENT, id=agent.id),
-                name=agent.name,
-                description=agent.description,
-                is_factory=True,
-                input_schema_json=json.dumps(schema.model_json_schema()) if schema is not None else "",
-                tools=(),
-            )
-            return Registration(agent, info)
-        case Prototype():
-            return _register_prototype(agent)
-        case AbstractAgent():
-            return _register_prototype(Prototype(agent))
-        case _:
-            msg = f"agents=[…] takes Agent, Prototype and AgentFactory objects, not {type(agent).__name__}"
-            raise TypeError(msg)
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """Where components of one kind are registered, and what they may be."""
+
+    kind: ComponentKind
+    argument: str
+    component_type: type[Any]
+    factory_type: type[ComponentFactory]
 
 
-def _register_prototype(prototype: Prototype) -> Registration:
-    agent = prototype.agent
-    if not agent.name:
+_AGENTS = _Shelf(ComponentKind.AGENT, "agents", AbstractAgent, AgentFactory)
+_TEAMS = _Shelf(ComponentKind.TEAM, "teams", Team, TeamFactory)
+
+
+def _register(source: Any, shelf: _Shelf) -> Registration:
+    if isinstance(source, shelf.component_type):
+        source = Prototype(source)
+    if isinstance(source, shelf.factory_type):
+        return Registration(source, _factory_info(source, shelf.kind))
+    if isinstance(source, Prototype) and isinstance(source.component, shelf.component_type):
+        return Registration(source, _prototype_info(source.component))
+    allowed = f"{shelf.component_type.__name__.removeprefix('Abstract')}, Prototype and {shelf.factory_type.__name__}"
+    found = source.component if isinstance(source, Prototype) else source
+    msg = f"{shelf.argument}=[…] takes {allowed} objects, not {type(found).__name__}"
+    raise TypeError(msg)
+
+
+def _factory_info(factory: ComponentFactory, kind: ComponentKind) -> ComponentInfo:
+    schema = factory.input_schema
+    return ComponentInfo(
+        ref=ComponentRef(kind=kind, id=factory.id),
+        name=factory.name,
+        description=factory.description,
+        is_factory=True,
+        input_schema_json=json.dumps(schema.model_json_schema()) if schema is not None else "",
+        tools=(),
+    )
+
+
+def _prototype_info(component: AnyAgent | Team) -> ComponentInfo:
+    if isinstance(component, Team):
+        return ComponentInfo(
+            ref=ComponentRef(kind=ComponentKind.TEAM, id=component.name),
+            name=component.name,
+            description=component.description,
+            is_factory=False,
+            input_schema_json="",
+            tools=(),
+            mode=component.mode.value,
+            members=tuple(
+                MemberInfo(name=member.name, role=member.role, description=member.description)
+                for member in component.roster
+            ),
+        )
+    if not component.name:
         msg = "a shared agent needs a name, which is its id: Agent(…, name='support')"
         raise ValueError(msg)
-    description = getattr(agent, "description", None)
-    info = ComponentInfo(
-        ref=ComponentRef(kind=ComponentKind.AGENT, id=agent.name),
-        name=agent.name,
+    description = getattr(component, "description", None)
+    return ComponentInfo(
+        ref=ComponentRef(kind=ComponentKind.AGENT, id=component.name),
+        name=component.name,
         description=description if isinstance(description, str) else "",
         is_factory=False,
         input_schema_json="",
-        tools=tuple(_tools_of(agent)),
+        tools=tuple(_tools_of(component)),
     )
-    return Registration(prototype, info)
 
 
 def _tools_of(agent: AnyAgent) -> Sequence[ToolInfo]:

@@ -5,9 +5,30 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 
 from musterd.domain.errors import MusterdError
-from musterd.domain.event import AuthRequired, Event, Steered, TaskCanceled, TaskCompleted, TaskFailed
+from musterd.domain.event import (
+    AuthRequired,
+    Event,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionExpired,
+    Steered,
+    TaskCanceled,
+    TaskCompleted,
+    TaskFailed,
+    TodoChanged,
+)
 
-WAKING = (TaskCompleted, TaskFailed, TaskCanceled, AuthRequired, Steered)
+WAKING = (
+    TaskCompleted,
+    TaskFailed,
+    TaskCanceled,
+    AuthRequired,
+    Steered,
+    QuestionAsked,
+    QuestionAnswered,
+    QuestionExpired,
+    TodoChanged,
+)
 
 
 class TaskChanges:
@@ -25,6 +46,11 @@ class TaskChanges:
             if event.task_id in self._waiters and isinstance(event.payload, WAKING):
                 for waiter in self._waiters[event.task_id]:
                     waiter.set()
+
+    def wake(self, task_id: str) -> None:
+        """Wake those who wait for a task: it changed without an event of its own."""
+        for waiter in self._waiters.get(task_id, ()):
+            waiter.set()
 
     def close(self, make_error: Callable[[], MusterdError]) -> None:
         """Let every wait, and every one that begins later, end with an error of its own."""

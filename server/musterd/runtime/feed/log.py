@@ -55,6 +55,7 @@ class RunLog:
         self._output: Output | None = None
         self._error: TaskError | None = None
         self._waiters: list[Waiter] = []
+        self._writes_count = 0
         self._is_lost = False
         self._refusal: Exception | None = None
 
@@ -128,9 +129,11 @@ class RunLog:
         """Hand over what is buffered as one write, with those who wait for it."""
         if self.has_deltas:
             self.has_deltas, self.deltas_flushed_at = False, now
+        self._writes_count += 1
         write = TaskWrite(
             task_id=self.task_id,
             attempt=self.attempt,
+            number=self._writes_count,
             payloads=tuple(self._payloads),
             steps=tuple(self._steps),
             state=self._state,

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError, Reason
-from musterd.domain.event import Event, TaskCanceled, TaskCompleted, TaskFailed
+from musterd.domain.event import Event, SubtaskStarted, TaskCanceled, TaskCompleted, TaskFailed
 from musterd.domain.task import Task
 from musterd.runtime.feed.hub import Follower, Hub
 from musterd.runtime.limits import Limits
@@ -28,14 +28,15 @@ Batches: TypeAlias = AsyncIterator[Sequence[Event] | Pulse]
 class StreamScope:
     """Which events of a tree a stream shows, and which of them is its last.
 
-    A root's stream shows the whole tree; another task's shows its own events and those of its descendants. It ends with
-    the task itself, or with `until_tree` once all that it shows has ended.
+    A root's stream shows the whole tree; another task's shows its own events and those of its descendants, also of such
+    as start while it runs. It ends with the task itself, or with `until_tree` once all that it shows has ended.
     """
 
     def __init__(self, task: Task, descendants: Collection[Task], *, until_tree: bool) -> None:
         self._task_id = task.task_id
         self._shows_all = task.task_id == task.root_task_id
         self._shown = {task.task_id, *(child.task_id for child in descendants)}
+        self._until_tree = until_tree
         awaited = (task, *descendants) if until_tree else (task,)
         self._open = {one.task_id for one in awaited if not one.state.is_terminal}
         self.was_over = not self._open
@@ -47,11 +48,19 @@ class StreamScope:
             if not self._shows_all and event.task_id not in self._shown:
                 continue
             selected.append(event)
-            if isinstance(event.payload, TERMINAL) and not self.was_over:
+            if isinstance(event.payload, SubtaskStarted):
+                self._admit(event.payload.subtask_id)
+            elif isinstance(event.payload, TERMINAL) and not self.was_over:
                 self._open.discard(event.task_id)
                 if not self._open:
                     return selected, True
         return selected, False
+
+    def _admit(self, subtask_id: str) -> None:
+        """Show a child from now on. It is told of before its own events, so that its end is yet to come."""
+        self._shown.add(subtask_id)
+        if self._until_tree:
+            self._open.add(subtask_id)
 
 
 class TaskStream:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,12 +11,16 @@ from typing import TypeVar
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Payload
 from musterd.domain.ports import (
+    AskedQuestion,
+    BoardRecord,
     CancelOrder,
     CancelRecord,
+    Caps,
     ClaimedTask,
     CommitListener,
     Created,
     EventPage,
+    Group,
     Inbox,
     Lost,
     NewTask,
@@ -29,8 +33,10 @@ from musterd.domain.ports import (
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.step import Journal
 from musterd.domain.task import Task
+from musterd.domain.team_board import Board, BoardCommand
 from musterd.store.encoding import to_micros
 from musterd.store.sqlite import (
+    boards,
     canceling,
     claiming,
     creation,
@@ -38,6 +44,8 @@ from musterd.store.sqlite import (
     inbox,
     journal,
     listing,
+    question_rows,
+    questions,
     requests,
     rows,
     writing,
@@ -102,9 +110,17 @@ class SqliteStore:
         """Apply fenced writes in one transaction."""
         return await self._write(partial(writing.write, writes=writes))
 
-    async def claim_abandoned(self, owner: str, limit: int) -> Sequence[ClaimedTask]:
-        """Take over all tasks that have not ended and are not `owner`'s: no other owner lives."""
-        return await self._write(partial(claiming.claim_abandoned, owner=owner, limit=limit))
+    async def claim(self, owner: str, limit: int, caps: Caps, running: Mapping[Group, int]) -> Sequence[ClaimedTask]:
+        """Take over tasks that have not ended and are not `owner`'s: no other owner lives."""
+        return await self._write(partial(claiming.claim, owner=owner, limit=limit, caps=caps, running=running))
+
+    async def has_claimable(self, owner: str) -> bool:
+        """Return whether anything could be claimed if there were no caps."""
+        return bool(await self._read(partial(claiming.find_claimable, owner=owner, limit=1)))
+
+    async def count_queued(self) -> int:
+        """Return how many tasks are SUBMITTED."""
+        return await self._read(claiming.count_queued)
 
     async def release_task(self, task_id: str, attempt: int) -> None:
         """Give up a task."""
@@ -174,6 +190,59 @@ class SqliteStore:
     async def read_inbox(self, task_id: str) -> Inbox:
         """Return what waits for the runner of a task."""
         return await self._read(partial(inbox.read_inbox, task_id=task_id))
+
+    async def ask(
+        self, task_id: str, attempt: int, *, question_id: str, text: str, seconds: float
+    ) -> AskedQuestion | Lost:
+        """Store a question of a running task, or return it as it stands."""
+        return await self._write(
+            partial(
+                questions.ask, task_id=task_id, attempt=attempt, question_id=question_id, text=text, seconds=seconds
+            )
+        )
+
+    async def answer(
+        self, viewer: Viewer, task_id: str, question_id: str, *, answer: str, user_id: str, request: RequestKey | None
+    ) -> Task:
+        """Answer an open question. Raises TASK_NOT_WAITING."""
+        return await self._write(
+            partial(
+                questions.answer,
+                viewer=viewer,
+                task_id=task_id,
+                question_id=question_id,
+                answer=answer,
+                user_id=user_id,
+                request=request,
+            )
+        )
+
+    async def expire_question(self, task_id: str, attempt: int, question_id: str) -> AskedQuestion | Lost:
+        """Close a question that nobody answered. Raises LookupError when there is none."""
+        return await self._write(
+            partial(questions.expire_question, task_id=task_id, attempt=attempt, question_id=question_id)
+        )
+
+    async def get_question(self, question_id: str) -> AskedQuestion:
+        """Return a question. Raises LookupError when there is none."""
+        return await self._read(partial(question_rows.read_question, question_id=question_id))
+
+    async def change_board(
+        self,
+        team_task_id: str,
+        command: BoardCommand,
+        *,
+        viewer: Viewer | None = None,
+        request: RequestKey | None = None,
+    ) -> BoardRecord:
+        """Apply a command to a team's board. The record's board has only what the command is about."""
+        return await self._write(
+            partial(boards.change_board, team_task_id=team_task_id, command=command, viewer=viewer, request=request)
+        )
+
+    async def get_board(self, viewer: Viewer | None, team_task_id: str) -> Board:
+        """Return a team's whole board. Raises TASK_NOT_FOUND or BOARD_NOT_FOUND."""
+        return await self._read(partial(boards.get_board, viewer=viewer, team_task_id=team_task_id))
 
     def _write(self, call: Callable[[Transaction], T]) -> asyncio.Future[T]:
         if self._writer is None:

@@ -7,12 +7,12 @@ from musterd.domain.event import CancelRequested, TaskCanceled
 from musterd.domain.ports import CancelOrder, CancelRecord, RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.task import TaskState
+from musterd.store.sqlite.endings import end_task
 from musterd.store.sqlite.inbox import read_cancel_order, save_cancel_order
 from musterd.store.sqlite.live import LiveTask
 from musterd.store.sqlite.requests import Outcome, find_outcome, save_outcome
 from musterd.store.sqlite.rows import find_live_descendants, read_visible
 from musterd.store.sqlite.transaction import Transaction
-from musterd.store.sqlite.writing import with_refused_steers
 
 _NOT_RUNNING = frozenset((TaskState.SUBMITTED, TaskState.AUTH_REQUIRED))
 
@@ -71,6 +71,4 @@ def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> None
 def _end(transaction: Transaction, task: LiveTask, order: CancelOrder) -> None:
     row = transaction.read_task(task.task_id)
     canceled = TaskCanceled(reason=order.reason, usage=row.usage, output=row.output)
-    payloads = with_refused_steers(transaction, task.task_id, (canceled,))
-    transaction.change_state(task, TaskState.CANCELED)
-    transaction.append(task, payloads)
+    end_task(transaction, task, TaskState.CANCELED, (canceled,))

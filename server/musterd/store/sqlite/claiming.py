@@ -1,45 +1,88 @@
 """Who runs a task: taking over, giving up, and going on under a new identity."""
 
-from collections.abc import Sequence
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Payload, TaskFailed
-from musterd.domain.ports import ClaimedTask, RequestKey
+from musterd.domain.ports import Caps, ClaimedTask, Group, RequestKey
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.task import Task, TaskError, TaskState
+from musterd.store.encoding import TEXTS
 from musterd.store.errors import UnreadableRowError
+from musterd.store.sqlite.endings import end_task
 from musterd.store.sqlite.live import LiveTask
 from musterd.store.sqlite.requests import Outcome, find_outcome, save_outcome
 from musterd.store.sqlite.rows import read_visible
 from musterd.store.sqlite.specs import load_spec, replace_identity
 from musterd.store.sqlite.transaction import Transaction
-from musterd.store.sqlite.writing import with_refused_steers
 
 logger = structlog.get_logger(__name__)
 
-# Three ranges of the index instead of "is not this owner", which would look at every task that runs.
-FIND_CLAIMABLE = """
-SELECT task_id FROM (
-    SELECT task_id, create_time FROM task
-    WHERE owner IS NULL AND end_time IS NULL AND state <> 'auth_required'
-    UNION ALL
-    SELECT task_id, create_time FROM task WHERE owner < ? AND end_time IS NULL AND state <> 'auth_required'
-    UNION ALL
-    SELECT task_id, create_time FROM task WHERE owner > ? AND end_time IS NULL AND state <> 'auth_required'
-)
-ORDER BY create_time, task_id
-LIMIT ?
+# What separates the ids of a group of two.
+_SEPARATOR = "\x1f"
+# The groups that are full are left out here: no row of a long queue that has to wait is brought out of SQLite.
+_CLAIMABLE = """
+SELECT task_id, tenant_id, user_id, root_task_id, queue_key
+FROM task INDEXED BY task_claimable
+WHERE owner {owners} AND end_time IS NULL AND state <> 'auth_required'
+  AND tenant_id NOT IN (SELECT value FROM json_each(:tenant))
+  AND tenant_id || char(31) || user_id NOT IN (SELECT value FROM json_each(:user))
+  AND root_task_id NOT IN (SELECT value FROM json_each(:tree))
 """
+# Three ranges of the index instead of "is not this owner", which would look at every task that runs.
+_FIND_CLAIMABLE = (
+    " UNION ALL ".join(_CLAIMABLE.format(owners=owners) for owners in ("IS NULL", "< :owner", "> :owner"))
+    + "ORDER BY queue_key, task_id LIMIT :limit"
+)
+_COUNT_QUEUED = "SELECT count(*) FROM task INDEXED BY task_queued WHERE state = 'submitted'"
 _RELEASE = "UPDATE task SET owner = NULL, update_time = ? WHERE number = ?"
 
 
-def claim_abandoned(transaction: Transaction, owner: str, limit: int) -> Sequence[ClaimedTask]:
+def claim(
+    transaction: Transaction, owner: str, limit: int, caps: Caps, running: Mapping[Group, int]
+) -> Sequence[ClaimedTask]:
     """Take over what no living owner holds: this process has the file, so every other owner is dead."""
-    found = transaction.connection.execute(FIND_CLAIMABLE, (owner, owner, limit)).fetchall()
-    claimed = [_claim(transaction, task_id, owner) for (task_id,) in found]
-    return [one for one in claimed if one is not None]
+    counts = Counter(running)
+    full = _find_full(caps, running)
+    claimed: list[ClaimedTask] = []
+    # Each round takes a task or finds a group full, so that it ends.
+    while found := find_claimable(transaction.connection, owner, limit - len(claimed), full):
+        for task_id, tenant_id, user_id, root_task_id in found:
+            groups = caps.of(tenant_id, user_id, root_task_id)
+            reached = [group for group, cap in groups if counts[group] >= cap]
+            full.update(reached)
+            one = None if reached else _claim(transaction, task_id, owner)
+            if one is not None:
+                counts.update(group for group, _ in groups)
+                claimed.append(one)
+    return claimed
+
+
+def find_claimable(
+    connection: sqlite3.Connection, owner: str, limit: int, full: Collection[Group] = ()
+) -> Sequence[tuple[str, str, str, str]]:
+    """Return tasks that come first in the queue and are in no full group: their id, tenant, user and root."""
+    if limit <= 0:
+        return ()
+    parameters: dict[str, object] = {"owner": owner, "limit": limit}
+    for kind in ("tenant", "user", "tree"):
+        names = tuple(_SEPARATOR.join(ids) for each, *ids in full if each == kind)
+        parameters[kind] = TEXTS.encode(names).decode()
+    return [row[:4] for row in connection.execute(_FIND_CLAIMABLE, parameters).fetchall()]
+
+
+def count_queued(connection: sqlite3.Connection) -> int:
+    """Return how many tasks are SUBMITTED."""
+    return connection.execute(_COUNT_QUEUED).fetchone()[0]
+
+
+def _find_full(caps: Caps, running: Mapping[Group, int]) -> set[Group]:
+    cap_of = {"tenant": caps.per_tenant, "user": caps.per_user, "tree": caps.per_tree}
+    return {group for group, count in running.items() if (cap := cap_of[group[0]]) is not None and count >= cap}
 
 
 def _claim(transaction: Transaction, task_id: str, owner: str) -> ClaimedTask | None:
@@ -54,8 +97,9 @@ def _claim(transaction: Transaction, task_id: str, owner: str) -> ClaimedTask | 
         return None
     task.owner = owner
     task.attempt += 1
+    task.last_write = 0
     transaction.change_state(task, task.state if task.state is TaskState.CANCELING else TaskState.WORKING)
-    return ClaimedTask(task=transaction.read_task(task_id), spec=spec)
+    return ClaimedTask(task=transaction.read_task(task_id), spec=spec, budget=task.tree.budget)
 
 
 def _end_unreadable(transaction: Transaction, task: LiveTask) -> None:
@@ -63,10 +107,7 @@ def _end_unreadable(transaction: Transaction, task: LiveTask) -> None:
     error = TaskError(
         reason=Reason.TASK_LOST, message="this version of the server cannot read the task's input", cause="UNREADABLE"
     )
-    usage = transaction.read_task(task.task_id).usage
-    payloads = with_refused_steers(transaction, task.task_id, (TaskFailed(error=error, usage=usage),))
-    transaction.change_state(task, TaskState.FAILED, error=error)
-    transaction.append(task, payloads)
+    end_task(transaction, task, TaskState.FAILED, (TaskFailed(error=error, usage=task.usage),), error=error)
 
 
 def release_task(transaction: Transaction, task_id: str, attempt: int) -> None:

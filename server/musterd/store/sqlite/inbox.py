@@ -20,7 +20,7 @@ INSERT INTO inbox (task_id, kind, state, user_id, body, create_time) VALUES (?, 
 ON CONFLICT (task_id) WHERE kind = 'cancel'
 DO UPDATE SET user_id = excluded.user_id, body = excluded.body, create_time = excluded.create_time
 """
-_READ_STEER = "SELECT entry_id, task_id, body, user_id, state FROM inbox WHERE entry_id = ?"
+_READ_STEER = "SELECT entry_id, task_id, body, user_id, state FROM inbox WHERE entry_id = ? AND task_id IS NOT NULL"
 _READ_STEERS = """
 SELECT entry_id, task_id, body, user_id, state FROM inbox WHERE task_id = ? AND kind = 'steer' ORDER BY position
 """
@@ -50,7 +50,7 @@ def add_steer(transaction: Transaction, viewer: Viewer, steer: Steer, request: R
             steer.steer_id,
             steer.task_id,
             SteerState.PENDING.value,
-            steer.user_id,
+            steer.user_id or None,
             TEXT.encode(steer.message),
             transaction.now_micros,
         ),
@@ -81,7 +81,7 @@ def read_cancel_order(connection: sqlite3.Connection, task_id: str) -> CancelOrd
 
 def save_cancel_order(transaction: Transaction, task_id: str, order: CancelOrder) -> None:
     """Store an order to cancel, in place of an earlier one."""
-    parameters = (task_id, order.user_id, CANCEL_ORDER.encode(order), transaction.now_micros)
+    parameters = (task_id, order.user_id or None, CANCEL_ORDER.encode(order), transaction.now_micros)
     transaction.connection.execute(_SAVE_CANCEL, parameters)
 
 
@@ -98,8 +98,12 @@ def refuse_pending(transaction: Transaction, task_id: str) -> tuple[str, ...]:
     return tuple(steer_id for (steer_id,) in pending)
 
 
-def _to_steer(row: tuple[str, str, bytes, str, str]) -> Steer:
+def _to_steer(row: tuple[str, str | None, bytes, str | None, str]) -> Steer:
     steer_id, task_id, body, user_id, state = row
     return Steer(
-        steer_id=steer_id, task_id=task_id, message=TEXT.decode(body), user_id=user_id, state=SteerState(state)
+        steer_id=steer_id,
+        task_id=task_id or "",
+        message=TEXT.decode(body),
+        user_id=user_id or "",
+        state=SteerState(state),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from musterd.domain.ports import TaskQuery
 from musterd.domain.task import Task, TaskState
 from musterd.store.encoding import to_micros
-from musterd.store.sqlite.rows import TASK_COLUMNS, to_task
+from musterd.store.sqlite.rows import TASK_COLUMNS, to_tasks
 
 _AFTER_ALL = (2**63 - 1, "")
 
@@ -14,7 +14,7 @@ _AFTER_ALL = (2**63 - 1, "")
 def list_tasks(connection: sqlite3.Connection, query: TaskQuery) -> Sequence[Task]:
     """Return at most `query.limit` tasks, newest first."""
     statement, parameters = _build(query)
-    return [to_task(row) for row in connection.execute(statement, parameters).fetchall()]
+    return to_tasks(connection, connection.execute(statement, parameters).fetchall())
 
 
 def _build(query: TaskQuery) -> tuple[str, Sequence[object]]:

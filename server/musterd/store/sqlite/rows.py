@@ -2,27 +2,35 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from musterd.domain.errors import task_not_found
 from musterd.domain.principal import Viewer
 from musterd.domain.task import ComponentKind, ComponentRef, Priority, Task, TaskState, Usage
-from musterd.store.encoding import ERROR, LABELS, OUTPUT, TEXTS, USAGE, from_micros
+from musterd.store.encoding import ERROR, LABELS, OUTPUT, TEXT, TEXTS, USAGE, from_micros
+from musterd.store.sqlite.question_rows import read_open_questions
 
 NO_USAGE = Usage()
 NO_LABELS: Mapping[str, str] = {}
 
-TASK_COLUMNS = """
+SPENT_COLUMNS = (
+    "spent_requests, spent_tool_calls, spent_input_tokens, spent_output_tokens,"
+    " spent_cache_read_tokens, spent_cache_write_tokens"
+)
+TASK_COLUMNS = f"""
 task_id, task.root_task_id, parent_task_id, component_kind, component_id, state, task.tenant_id, user_id, session_id,
 priority, attempt, create_time, start_time, update_time, end_time, usage, output, error, last_sequence, request_id,
-labels
+labels, description, outlives_parent, {SPENT_COLUMNS}
 """
 _SELECT = f"SELECT {TASK_COLUMNS} FROM task JOIN tree ON tree.root_task_id = task.root_task_id"  # noqa: S608 - of constants
 _READ = f"{_SELECT} WHERE task_id = ?"
 # The plus keeps SQLite from finding rows by their tenant, which may have any number of them.
 _VISIBLE = "+task.tenant_id = ? AND +user_id = coalesce(?, user_id)"
 _READ_VISIBLE = f"{_READ} AND {_VISIBLE}"
+_READ_NUMBER = "SELECT number FROM task WHERE task_id = ?"
+_READ_VISIBLE_NUMBER = f"{_READ_NUMBER} AND {_VISIBLE}"
 _READ_MANY_VISIBLE = f"{_SELECT} WHERE task_id IN (SELECT value FROM json_each(?)) AND {_VISIBLE}"  # noqa: S608 - of constants
 
 _BELOW = """
@@ -39,8 +47,42 @@ _STATES = {state.value: state for state in TaskState}
 _PRIORITIES = {priority.value: priority for priority in Priority}
 
 
-def to_task(row: Sequence[Any]) -> Task:
-    """Return the task of a row of TASK_COLUMNS."""
+def to_spent(values: Sequence[int]) -> Usage:
+    """Return what SPENT_COLUMNS say."""
+    requests, tool_calls, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens = values
+    return Usage(
+        requests=requests,
+        tool_calls=tool_calls,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=cache_read_tokens,
+        cache_write_tokens=cache_write_tokens,
+    )
+
+
+def spent_values(spent: Usage) -> tuple[int, ...]:
+    """Return the values of SPENT_COLUMNS."""
+    return (
+        spent.requests,
+        spent.tool_calls,
+        spent.input_tokens,
+        spent.output_tokens,
+        spent.cache_read_tokens,
+        spent.cache_write_tokens,
+    )
+
+
+def to_tasks(connection: sqlite3.Connection, found: Iterable[Sequence[Any]]) -> list[Task]:
+    """Return the tasks of rows of TASK_COLUMNS, those that wait for answers with their open questions."""
+    tasks = [_to_task(row) for row in found]
+    waiting = [task.task_id for task in tasks if task.state is TaskState.INPUT_REQUIRED]
+    if not waiting:
+        return tasks
+    questions = read_open_questions(connection, waiting)
+    return [replace(task, questions=tuple(questions.get(task.task_id, ()))) for task in tasks]
+
+
+def _to_task(row: Sequence[Any]) -> Task:
     (
         task_id,
         root_task_id,
@@ -63,6 +105,9 @@ def to_task(row: Sequence[Any]) -> Task:
         last_sequence,
         request_id,
         labels,
+        description,
+        outlives_parent,
+        *spent,
     ) = row
     return Task(
         task_id=task_id,
@@ -85,6 +130,9 @@ def to_task(row: Sequence[Any]) -> Task:
         last_sequence=last_sequence,
         request_id=request_id or "",
         labels=NO_LABELS if labels is None else LABELS.decode(labels),
+        description="" if description is None else TEXT.decode(description),
+        outlives_parent=bool(outlives_parent),
+        tree_usage=to_spent(spent) if parent_task_id is None else None,
     )
 
 
@@ -93,7 +141,7 @@ def read_task(connection: sqlite3.Connection, task_id: str) -> Task:
     row = connection.execute(_READ, (task_id,)).fetchone()
     if row is None:
         raise task_not_found(task_id)
-    return to_task(row)
+    return to_tasks(connection, (row,))[0]
 
 
 def read_visible(connection: sqlite3.Connection, viewer: Viewer, task_id: str) -> Task:
@@ -101,13 +149,25 @@ def read_visible(connection: sqlite3.Connection, viewer: Viewer, task_id: str) -
     row = connection.execute(_READ_VISIBLE, (task_id, viewer.tenant_id, viewer.user_id)).fetchone()
     if row is None:
         raise task_not_found(task_id)
-    return to_task(row)
+    return to_tasks(connection, (row,))[0]
+
+
+def read_number(connection: sqlite3.Connection, viewer: Viewer | None, task_id: str) -> int:
+    """Return the number of a task, which the viewer, if there is one, may see. Raises TASK_NOT_FOUND."""
+    if viewer is None:
+        row = connection.execute(_READ_NUMBER, (task_id,)).fetchone()
+    else:
+        row = connection.execute(_READ_VISIBLE_NUMBER, (task_id, viewer.tenant_id, viewer.user_id)).fetchone()
+    if row is None:
+        raise task_not_found(task_id)
+    return row[0]
 
 
 def read_many_visible(connection: sqlite3.Connection, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
     """Return the tasks in the order of the ids. Raises TASK_NOT_FOUND for the first that is not visible."""
     ids = TEXTS.encode(tuple(task_ids)).decode()
-    found = _by_id(connection.execute(_READ_MANY_VISIBLE, (ids, viewer.tenant_id, viewer.user_id)))
+    rows = connection.execute(_READ_MANY_VISIBLE, (ids, viewer.tenant_id, viewer.user_id)).fetchall()
+    found = {task.task_id: task for task in to_tasks(connection, rows)}
     for task_id in task_ids:
         if task_id not in found:
             raise task_not_found(task_id)
@@ -116,16 +176,12 @@ def read_many_visible(connection: sqlite3.Connection, viewer: Viewer, task_ids: 
 
 def read_descendants(connection: sqlite3.Connection, task_id: str) -> Sequence[Task]:
     """Return all tasks below a task."""
-    return [to_task(row) for row in connection.execute(_READ_DESCENDANTS, (task_id,)).fetchall()]
+    return to_tasks(connection, connection.execute(_READ_DESCENDANTS, (task_id,)).fetchall())
 
 
 def find_live_descendants(connection: sqlite3.Connection, task_id: str) -> Sequence[str]:
     """Return the ids of the tasks below a task that have not ended."""
     return [found for (found,) in connection.execute(_LIVE_DESCENDANTS, (task_id,)).fetchall()]
-
-
-def _by_id(found: Iterable[Sequence[Any]]) -> Mapping[str, Task]:
-    return {task.task_id: task for task in map(to_task, found)}
 
 
 def _optional_time(micros: int | None) -> datetime | None:

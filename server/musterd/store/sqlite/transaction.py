@@ -6,26 +6,27 @@ from datetime import datetime
 
 from musterd.domain.event import Event, Payload
 from musterd.domain.task import ComponentKind, ComponentRef, Output, Task, TaskError, TaskState, Usage
-from musterd.store.encoding import ERROR, EVENT_FORMAT, OUTPUT, PAYLOAD_ENCODERS, USAGE, to_micros
+from musterd.store.encoding import ERROR, EVENT_FORMAT, OUTPUT, PAYLOAD_ENCODERS, USAGE, USAGE_LIMITS, to_micros
 from musterd.store.sqlite import rows
 from musterd.store.sqlite.batches import BatchStatement
 from musterd.store.sqlite.live import LiveCache, LiveTask, LiveTree
 
-_FIND = """
-SELECT task.number, task.root_task_id, component_kind, component_id, state, attempt, owner,
-       tree.number, tree.last_sequence
+_FIND = f"""
+SELECT task.number, parent_task_id, component_kind, component_id, state, attempt, last_write, owner, usage,
+       tree.number, task.root_task_id, last_sequence, limits, {rows.SPENT_COLUMNS}
 FROM task JOIN tree ON tree.root_task_id = task.root_task_id
 WHERE task_id = ?
-"""
+"""  # noqa: S608 - of constants
 _UPDATE = """
 UPDATE task
-SET usage = coalesce(?, usage), output = coalesce(?, output), error = coalesce(?, error), update_time = ?
+SET usage = coalesce(?, usage), output = coalesce(?, output), error = coalesce(?, error), update_time = ?,
+    last_write = ?
 WHERE number = ?
 """
 _UPDATE_STATE = """
 UPDATE task
 SET usage = coalesce(?, usage), output = coalesce(?, output), error = coalesce(?, error), update_time = ?,
-    state = ?, attempt = ?, owner = ?, start_time = coalesce(start_time, ?), end_time = ?
+    last_write = ?, state = ?, attempt = ?, owner = ?, start_time = coalesce(start_time, ?), end_time = ?
 WHERE number = ?
 """
 
@@ -40,6 +41,13 @@ _MOVE_TREES = BatchStatement(
     "(?, ?)",
     ") AS moved WHERE tree.number = moved.column1",
 )
+_CHARGE_TREES = BatchStatement(
+    f"UPDATE OR FAIL tree SET ({rows.SPENT_COLUMNS})"  # noqa: S608 - of constants
+    " = (charged.column2, charged.column3, charged.column4, charged.column5, charged.column6, charged.column7)"
+    " FROM (VALUES ",
+    "(?, ?, ?, ?, ?, ?, ?)",
+    ") AS charged WHERE tree.number = charged.column1",
+)
 
 
 class Transaction:
@@ -53,6 +61,7 @@ class Transaction:
         self._live = live
         self._event_parameters: list[object] = []
         self._moved: dict[LiveTree, None] = {}
+        self._charged: dict[LiveTree, None] = {}
 
     def find(self, task_id: str) -> LiveTask | None:
         """Return what decides about writes of a task; None when there is no such task."""
@@ -62,18 +71,32 @@ class Transaction:
         row = self.connection.execute(_FIND, (task_id,)).fetchone()
         if row is None:
             return None
-        number, root_task_id, kind, component_id, state, attempt, owner, tree_number, last_sequence = row
+        number, parent_task_id, kind, component_id, state, attempt, last_write, owner, usage, *tree = row
         return self.remember(
             LiveTask(
                 number=number,
                 task_id=task_id,
-                tree=self._live.trees.get(root_task_id)
-                or LiveTree(number=tree_number, root_task_id=root_task_id, last_sequence=last_sequence),
+                parent_task_id=parent_task_id,
+                tree=self._find_tree(*tree),
                 component=ComponentRef(kind=ComponentKind(kind), id=component_id),
                 state=TaskState(state),
                 attempt=attempt,
+                last_write=last_write,
                 owner=owner,
+                usage=rows.NO_USAGE if usage is None else USAGE.decode(usage),
             )
+        )
+
+    def _find_tree(self, number: int, root_task_id: str, last_sequence: int, limits: bytes, *spent: int) -> LiveTree:
+        tree = self._live.trees.get(root_task_id)
+        if tree is not None:
+            return tree
+        return LiveTree(
+            number=number,
+            root_task_id=root_task_id,
+            last_sequence=last_sequence,
+            limits=USAGE_LIMITS.decode(limits),
+            spent=rows.to_spent(spent),
         )
 
     def remember(self, task: LiveTask) -> LiveTask:
@@ -114,7 +137,7 @@ class Transaction:
         error: TaskError | None = None,
     ) -> None:
         """Store columns that are given, and leave the others as they are."""
-        self.connection.execute(_UPDATE, (*self._columns(usage, output, error), task.number))
+        self.connection.execute(_UPDATE, (*self._columns(task, usage, output, error), task.number))
 
     def change_state(
         self,
@@ -137,7 +160,7 @@ class Transaction:
         self.connection.execute(
             _UPDATE_STATE,
             (
-                *self._columns(usage, output, error),
+                *self._columns(task, usage, output, error),
                 state.value,
                 task.attempt,
                 task.owner,
@@ -148,7 +171,7 @@ class Transaction:
         )
 
     def flush(self) -> None:
-        """Write the events that were appended."""
+        """Write the events that were appended, and where that leaves their trees."""
         if self._event_parameters:
             _INSERT_EVENTS.run(self.connection, self._event_parameters)
             self._event_parameters = []
@@ -158,12 +181,24 @@ class Transaction:
             )
             self._moved = {}
 
+        if self._charged:
+            _CHARGE_TREES.run(
+                self.connection,
+                [value for tree in self._charged for value in (tree.number, *rows.spent_values(tree.spent))],
+            )
+            self._charged = {}
+
     def _columns(
-        self, usage: Usage | None, output: Output | None, error: TaskError | None
-    ) -> tuple[bytes | None, bytes | None, bytes | None, int]:
+        self, task: LiveTask, usage: Usage | None, output: Output | None, error: TaskError | None
+    ) -> tuple[bytes | None, bytes | None, bytes | None, int, int]:
+        if usage is not None:
+            task.tree.charge(task.usage, usage)
+            task.usage = usage
+            self._charged[task.tree] = None
         return (
             None if usage is None else USAGE.encode(usage),
             None if output is None else OUTPUT.encode(output),
             None if error is None else ERROR.encode(error),
             self.now_micros,
+            task.last_write,
         )

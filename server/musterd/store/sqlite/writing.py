@@ -1,12 +1,12 @@
 """What running tasks store."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from musterd.domain.event import Payload, TaskCanceled, TaskCompleted, TaskFailed
+from musterd.domain.event import Payload
 from musterd.domain.ports import Lost, Stored, TaskWrite
 from musterd.domain.task import TaskState, can_change
-from musterd.store.sqlite.inbox import mark_applied, refuse_pending
+from musterd.store.sqlite.endings import end_task
+from musterd.store.sqlite.inbox import mark_applied
 from musterd.store.sqlite.journal import save_steps
 from musterd.store.sqlite.live import LiveTask
 from musterd.store.sqlite.transaction import Transaction
@@ -19,20 +19,24 @@ def write(transaction: Transaction, writes: Sequence[TaskWrite]) -> Sequence[Sto
 
 def _write_one(transaction: Transaction, one: TaskWrite) -> Stored | Lost:
     task = transaction.find(one.task_id)
+    if task is not None and task.has_had(one.attempt, one.number):
+        return Stored(state=task.state, events=())
     if task is None or not task.is_held(one.attempt):
         return Lost()
-    is_end = one.state is not None and one.state.is_terminal
-    if is_end and not can_change(task.state, one.state or task.state):
+    end = one.state if one.state is not None and one.state.is_terminal else None
+    if end is not None and not can_change(task.state, end):
         return Lost()
+    # Kept in memory until something else of the row changes: here a commit never leaves anybody in doubt.
+    task.last_write = max(task.last_write, one.number)
     if one.applied_steer_ids:
         mark_applied(transaction, task.task_id, one.applied_steer_ids)
     if one.steps:
         save_steps(transaction, task.number, one.steps)
-    payloads = one.payloads
-    if is_end:
-        payloads = with_refused_steers(transaction, task.task_id, payloads)
+    if end is not None:
+        events = end_task(transaction, task, end, one.payloads, usage=one.usage, output=one.output, error=one.error)
+        return Stored(state=end, events=events)
     _store_columns(transaction, task, one)
-    return Stored(state=task.state, events=transaction.append(task, payloads) if payloads else ())
+    return Stored(state=task.state, events=transaction.append(task, one.payloads) if one.payloads else ())
 
 
 def _store_columns(transaction: Transaction, task: LiveTask, one: TaskWrite) -> None:
@@ -41,19 +45,6 @@ def _store_columns(transaction: Transaction, task: LiveTask, one: TaskWrite) -> 
         transaction.change_state(task, state, usage=one.usage, output=one.output, error=one.error)
     elif one.usage is not None or one.output is not None or one.error is not None:
         transaction.update(task, usage=one.usage, output=one.output, error=one.error)
-
-
-def with_refused_steers(transaction: Transaction, task_id: str, payloads: Sequence[Payload]) -> tuple[Payload, ...]:
-    """Refuse what still waits in the inbox of a task that ends, and return its last events with the ids of that."""
-    refused = refuse_pending(transaction, task_id)
-    if not refused:
-        return tuple(payloads)
-    return tuple(
-        replace(payload, unapplied_steer_ids=refused)
-        if isinstance(payload, TaskCompleted | TaskFailed | TaskCanceled)
-        else payload
-        for payload in payloads
-    )
 
 
 def park_for_identity(transaction: Transaction, task_id: str, attempt: int, payload: Payload) -> Stored | Lost:

@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from musterd.domain import event as domain
 from musterd.domain.task import ComponentRef
+from musterd.transport.codec.boards import encode_message, encode_todo
 from musterd.transport.codec.tasks import (
     STATE_TO_WIRE,
     duration,
@@ -22,6 +23,10 @@ from musterd_client.v1 import component_pb2, event_pb2
 RESTART_CAUSE_TO_WIRE = {
     each: cast("event_pb2.StepRestartCause", event_pb2.StepRestartCause.Value(f"STEP_RESTART_CAUSE_{each.name}"))
     for each in domain.RestartCause
+}
+TODO_CHANGE_TO_WIRE = {
+    each: cast("event_pb2.TodoChange", event_pb2.TodoChange.Value(f"TODO_CHANGE_{each.name}"))
+    for each in domain.TodoChange
 }
 
 Fields = dict[str, Any]
@@ -165,6 +170,52 @@ def _steered(payload: domain.Steered) -> Fields:
     return {"steered": message}
 
 
+def _question_asked(payload: domain.QuestionAsked) -> Fields:
+    message = event_pb2.QuestionAsked(
+        question_id=payload.question_id, text=payload.text, expire_time=timestamp(payload.expire_time)
+    )
+    return {"question_asked": message}
+
+
+def _question_answered(payload: domain.QuestionAnswered) -> Fields:
+    message = event_pb2.QuestionAnswered(
+        question_id=payload.question_id, answer=payload.answer, user_id=payload.user_id
+    )
+    return {"question_answered": message}
+
+
+def _question_expired(payload: domain.QuestionExpired) -> Fields:
+    return {"question_expired": event_pb2.QuestionExpired(question_id=payload.question_id)}
+
+
+def _subtask_started(payload: domain.SubtaskStarted) -> Fields:
+    message = event_pb2.SubtaskStarted(
+        subtask_id=payload.subtask_id,
+        component=encode_ref(payload.component),
+        description=payload.description,
+        in_background=payload.in_background,
+    )
+    return {"subtask_started": message}
+
+
+def _subtask_ended(payload: domain.SubtaskEnded) -> Fields:
+    message = event_pb2.SubtaskEnded(
+        subtask_id=payload.subtask_id, component=encode_ref(payload.component), state=STATE_TO_WIRE[payload.state]
+    )
+    return {"subtask_ended": message}
+
+
+def _todo_changed(payload: domain.TodoChanged) -> Fields:
+    message = event_pb2.TodoChanged(
+        change=TODO_CHANGE_TO_WIRE[payload.change], todo=encode_todo(payload.todo), actor=payload.actor
+    )
+    return {"todo_changed": message}
+
+
+def _team_message_sent(payload: domain.TeamMessageSent) -> Fields:
+    return {"team_message_sent": event_pb2.TeamMessageSent(message=encode_message(payload.message))}
+
+
 def _custom(payload: domain.Custom) -> Fields:
     message = event_pb2.Custom(type=payload.type)
     message.payload.update(payload.payload)
@@ -190,6 +241,13 @@ ENCODERS: Mapping[type[domain.Payload], Callable[[Any], Fields]] = {
     domain.ToolCallCompleted: _tool_call_completed,
     domain.ToolCallFailed: _tool_call_failed,
     domain.Steered: _steered,
+    domain.QuestionAsked: _question_asked,
+    domain.QuestionAnswered: _question_answered,
+    domain.QuestionExpired: _question_expired,
+    domain.SubtaskStarted: _subtask_started,
+    domain.SubtaskEnded: _subtask_ended,
+    domain.TodoChanged: _todo_changed,
+    domain.TeamMessageSent: _team_message_sent,
     domain.Custom: _custom,
 }
 """Every kind of event: a test demands it."""

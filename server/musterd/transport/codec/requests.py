@@ -9,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 
+from musterd.domain.board import MAX_MESSAGE_CHARS, MAX_TODO_CHARS, MAX_TODOS
 from musterd.domain.errors import invalid_argument
 from musterd.domain.ports import RequestKey
 from musterd.domain.principal import JsonValue
@@ -46,6 +47,30 @@ def required_id(path: str, text: str) -> str:
     if not text:
         raise invalid_argument(path, "required", "must not be empty")
     return bounded_text(path, text, MAX_ID_CHARS)
+
+
+def required_text(path: str, text: str, most: int) -> str:
+    """Return a text that says something and is not too long."""
+    if not text.strip():
+        raise invalid_argument(path, "required", "must not be empty")
+    return bounded_text(path, text, most)
+
+
+def todo_content(text: str) -> str:
+    """Return what a todo is about."""
+    return required_text("content", text, MAX_TODO_CHARS)
+
+
+def blocked_by(todo_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids of the items that a todo waits for: at most as many as a list takes."""
+    if len(todo_ids) > MAX_TODOS:
+        raise invalid_argument("blocked_by", "max_items", f"has {len(todo_ids)} ids; at most {MAX_TODOS} are allowed")
+    return tuple(required_id(f"blocked_by[{index}]", todo_id) for index, todo_id in enumerate(todo_ids))
+
+
+def team_message(text: str) -> str:
+    """Return what a message within a team says."""
+    return required_text("content", text, MAX_MESSAGE_CHARS)
 
 
 def page_size(size: int) -> int:

@@ -7,7 +7,17 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from musterd.domain.errors import Reason
-from musterd.domain.task import ComponentKind, ComponentRef, Output, Priority, Task, TaskError, TaskState, Usage
+from musterd.domain.task import (
+    ComponentKind,
+    ComponentRef,
+    Output,
+    Priority,
+    Question,
+    Task,
+    TaskError,
+    TaskState,
+    Usage,
+)
 from musterd_client.v1 import component_pb2, error_pb2, task_pb2
 
 STATE_TO_WIRE = {
@@ -105,4 +115,17 @@ def encode_task(task: Task) -> task_pb2.Task:
         last_sequence=task.last_sequence,
         request_id=task.request_id,
         metadata=task.labels or None,
+        description=task.description,
+        outlives_parent=task.outlives_parent,
+        tree_usage=None if task.tree_usage is None else encode_usage(task.tree_usage),
+        questions=[_encode_question(question) for question in task.questions],
+    )
+
+
+def _encode_question(question: Question) -> task_pb2.Question:
+    return task_pb2.Question(
+        question_id=question.question_id,
+        text=question.text,
+        create_time=timestamp(question.create_time),
+        expire_time=timestamp(question.expire_time),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from google.rpc.error_details_pb2 import BadRequest  # pyright: ignore[reportMissingTypeStubs]
+from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure  # pyright: ignore[reportMissingTypeStubs]
 from tests.unit.client.messages import (
     CHILD_ID,
     TASK_ID,
@@ -107,7 +107,10 @@ def test_of_the_tasks_below_it_a_run_shows_tool_calls_and_ends(
     result = musterd("run", "agent", "greeter")
 
     assert result.stdout == "Hello\n"
-    assert result.stderr.splitlines()[:2] == ['greeter: → dig {"depth":3}', "greeter: task completed"]
+    assert result.stderr.splitlines()[:2] == [
+        'greeter: → dig {"depth":3}',
+        "greeter: task completed: 2 requests, 1 tool call, 30 tokens in, 12 out",
+    ]
 
 
 def test_a_restarted_step_is_marked(musterd: Musterd, server_in_thread: ScriptedServer) -> None:
@@ -170,6 +173,28 @@ def test_a_refused_run_is_one_line_with_what_to_do(musterd: Musterd, server_in_t
 
     assert result.exit_code == 1
     assert result.stderr == "error: INVALID_INPUT: bad. tier: must be gold. Correct --input.\n"
+
+
+def test_what_the_message_says_is_not_said_again(musterd: Musterd, server_in_thread: ScriptedServer) -> None:
+    unmet = PreconditionFailure(
+        violations=[
+            PreconditionFailure.Violation(subject=TASK_ID, description="the team has ended"),
+            PreconditionFailure.Violation(subject="budget", type="SPENT"),
+        ]
+    )
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    refusal = Refusal(code=code, reason="TEAM_ENDED", message="the team has ended", details=(unmet,))
+    server_in_thread.will("RunAgent", refusal)
+
+    assert musterd("run", "agent", "greeter").stderr == "error: TEAM_ENDED: the team has ended. budget: SPENT.\n"
+
+
+def test_a_long_line_is_not_broken_where_no_terminal_is(musterd: Musterd, server_in_thread: ScriptedServer) -> None:
+    """R1."""
+    dug = ToolCallCompleted(step=1, tool_call_id="c", tool_name="dig", result_json="gold " * 40)
+    server_in_thread.will("RunAgent", run_message(event(1, tool_call_completed=dug), completed(2), task=a_task()))
+
+    assert musterd("run", "agent", "greeter").stderr.splitlines()[0] == "← dig " + "gold " * 40
 
 
 def test_a_stream_that_breaks_for_good_says_how_to_watch_again(

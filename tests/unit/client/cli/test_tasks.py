@@ -9,8 +9,9 @@ from tests.unit.client.scripted import Refusal, ScriptedServer
 from typer.testing import Result
 
 from musterd_client.v1 import event_pb2
+from musterd_client.v1.component_pb2 import ComponentRef
 from musterd_client.v1.event_pb2 import TaskStarted
-from musterd_client.v1.task_pb2 import Output, TaskError
+from musterd_client.v1.task_pb2 import Output, Question, TaskError
 from musterd_client.v1.task_service_pb2 import (
     AnswerTaskResponse,
     CancelTaskResponse,
@@ -174,3 +175,63 @@ def test_health_without_a_server_says_what_to_do(musterd: Musterd) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert "Is a server running at unix:/nowhere/grpc.sock?" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_tree_shows_a_task_and_all_below_it(musterd: Musterd, server_in_thread: ScriptedServer) -> None:
+    """R4."""
+    top = a_task(usage=USAGE)
+    child = a_task(CHILD_ID, component=ComponentRef(kind="COMPONENT_KIND_MEMBER", id="scout"), description="look\nup")
+    for _ in range(2):
+        server_in_thread.will("TaskStatus", TaskStatusResponse(task=top))
+        server_in_thread.will("ListTasks", ListTasksResponse(tasks=[child, top]))
+
+    result = musterd("tasks", "tree", TASK_ID)
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        f"greeter  WORKING  2 requests, 1 tool call, 30 tokens in, 12 out  {TASK_ID}",
+        f"  scout  WORKING  0 requests, 0 tool calls, 0 tokens in, 0 out  {CHILD_ID}  look up",
+    ]
+    assert server_in_thread.requests("ListTasks")[0].root_task_id == TASK_ID
+    as_json = musterd("tasks", "tree", TASK_ID, "--json").stdout.splitlines()
+    assert [json.loads(line)["task_id"] for line in as_json] == [TASK_ID, CHILD_ID]
+
+
+def test_the_status_shows_open_questions_and_what_the_tree_spent(
+    musterd: Musterd, server_in_thread: ScriptedServer
+) -> None:
+    """R7, R10."""
+    questions = [Question(question_id="q", text="Which?"), Question(question_id="r", text="When?")]
+    task = a_task(state="TASK_STATE_INPUT_REQUIRED", questions=questions, tree_usage=USAGE, description="dig")
+    server_in_thread.will("TaskStatus", TaskStatusResponse(task=task))
+
+    lines = musterd("tasks", "status", TASK_ID).stdout.splitlines()
+
+    assert "questions:     q: Which?; r: When?" in lines
+    assert "tree usage:    2 requests, 1 tool call, 30 tokens in, 12 out" in lines
+    assert "description:   dig" in lines
+
+
+def test_tasks_of_a_team_are_listed(musterd: Musterd, server_in_thread: ScriptedServer) -> None:
+    """R4."""
+    server_in_thread.will("ListTasks", ListTasksResponse())
+
+    assert musterd("tasks", "list", "--team", "advisers").exit_code == 0
+    (request,) = server_in_thread.requests("ListTasks")
+    assert (request.component.id, request.component.kind) == ("advisers", 2)
+
+
+def test_tasks_of_an_agent_and_a_team_at_once_are_a_usage_error(musterd: Musterd) -> None:
+    result = musterd("tasks", "list", "--team", "advisers", "--agent", "greeter")
+    assert (result.exit_code, "not both" in result.stderr) == (2, True)
+
+
+def test_an_answer_that_nobody_waits_for_says_what_to_do(musterd: Musterd, server_in_thread: ScriptedServer) -> None:
+    """R7."""
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    server_in_thread.will("AnswerTask", Refusal(code=code, reason="TASK_NOT_WAITING", message="it runs"))
+
+    result = musterd("tasks", "answer", TASK_ID, "blue")
+
+    assert result.exit_code == 1
+    assert result.stderr == ("error: TASK_NOT_WAITING: it runs. See what it waits for with: musterd tasks status\n")

@@ -5,7 +5,15 @@ CREATE TABLE tree (
     root_task_id TEXT NOT NULL UNIQUE,
     tenant_id TEXT NOT NULL,
     last_sequence INTEGER NOT NULL,
-    create_day INTEGER NOT NULL -- days since 1970
+    create_day INTEGER NOT NULL, -- days since 1970
+    limits BLOB NOT NULL,
+    -- The sum of what the usage of its tasks says.
+    spent_requests INTEGER NOT NULL DEFAULT 0,
+    spent_tool_calls INTEGER NOT NULL DEFAULT 0,
+    spent_input_tokens INTEGER NOT NULL DEFAULT 0,
+    spent_output_tokens INTEGER NOT NULL DEFAULT 0,
+    spent_cache_read_tokens INTEGER NOT NULL DEFAULT 0,
+    spent_cache_write_tokens INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE task (
@@ -20,7 +28,9 @@ CREATE TABLE task (
     component_id TEXT NOT NULL,
     state TEXT NOT NULL,
     priority INTEGER NOT NULL,
+    queue_key INTEGER NOT NULL, -- the create_time, earlier by a step for each step of the priority
     attempt INTEGER NOT NULL,
+    last_write INTEGER NOT NULL DEFAULT 0, -- the number of the attempt's last write that changed this row
     owner TEXT,
     create_time INTEGER NOT NULL,
     start_time INTEGER,
@@ -30,7 +40,9 @@ CREATE TABLE task (
     output BLOB,
     error BLOB,
     labels BLOB,
-    request_id TEXT
+    request_id TEXT,
+    description BLOB,
+    outlives_parent INTEGER NOT NULL
 );
 
 -- Lists are newest first by (create_time, task_id), for a user or, for administrators, for a tenant.
@@ -45,9 +57,11 @@ CREATE INDEX task_by_session ON task (tenant_id, session_id, create_time, task_i
 CREATE INDEX task_by_root ON task (root_task_id, create_time, task_id);
 CREATE INDEX task_by_parent ON task (parent_task_id, create_time, task_id) WHERE parent_task_id IS NOT NULL;
 
--- What may be claimed: a look that finds nothing must cost the same with any number of tasks.
-CREATE INDEX task_claimable ON task (owner, create_time, task_id)
+-- What may be claimed, with all that decides about it: a look that finds nothing must cost the same with any number of
+-- tasks, and one past many that have to wait must not read their rows.
+CREATE INDEX task_claimable ON task (owner, queue_key, task_id, tenant_id, user_id, root_task_id, end_time, state)
     WHERE end_time IS NULL AND state <> 'auth_required';
+CREATE INDEX task_queued ON task (state) WHERE state = 'submitted';
 
 -- Apart from task, so that a change of state does not write the input again.
 CREATE TABLE task_spec (
@@ -100,20 +114,61 @@ CREATE TABLE tool_step (
     PRIMARY KEY (task, step, tool_call_id)
 );
 
--- What waits for a task's runner, in the order in which it came: steering messages, and one cancel order.
+-- What waits for a task's runner, in the order in which it came: steering messages, and one cancel order. A message of a
+-- team has its member and the number of the team's task; it waits without a task while the member has none.
 CREATE TABLE inbox (
     position INTEGER PRIMARY KEY,
     entry_id TEXT UNIQUE,
-    task_id TEXT NOT NULL,
+    task_id TEXT,
     kind TEXT NOT NULL,
     state TEXT NOT NULL,
-    user_id TEXT NOT NULL,
+    user_id TEXT,
     body BLOB NOT NULL,
-    create_time INTEGER NOT NULL
+    create_time INTEGER NOT NULL,
+    team INTEGER,
+    member TEXT
 );
 
 CREATE INDEX inbox_by_task ON inbox (task_id, kind, position);
 CREATE UNIQUE INDEX inbox_cancel ON inbox (task_id) WHERE kind = 'cancel';
+CREATE INDEX inbox_for_member ON inbox (team, member) WHERE member IS NOT NULL AND state IN ('waiting', 'refused');
+
+CREATE TABLE question (
+    position INTEGER PRIMARY KEY,
+    question_id TEXT NOT NULL UNIQUE,
+    task_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    body BLOB NOT NULL,
+    answer BLOB,
+    user_id TEXT,
+    create_time INTEGER NOT NULL,
+    expire_time INTEGER NOT NULL
+);
+
+CREATE INDEX question_open ON question (task_id, position) WHERE state = 'open';
+
+-- The number of a team's task stands for the team.
+CREATE TABLE board (
+    team INTEGER PRIMARY KEY,
+    name BLOB NOT NULL,
+    members BLOB NOT NULL
+);
+
+CREATE TABLE todo (
+    position INTEGER PRIMARY KEY,
+    team INTEGER NOT NULL,
+    todo_id TEXT NOT NULL,
+    todo BLOB NOT NULL,
+    UNIQUE (team, todo_id)
+);
+
+CREATE TABLE team_message (
+    position INTEGER PRIMARY KEY,
+    team INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    message BLOB NOT NULL,
+    UNIQUE (team, message_id)
+);
 
 CREATE TABLE request (
     tenant_id TEXT NOT NULL,

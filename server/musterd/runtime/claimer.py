@@ -1,0 +1,131 @@
+"""The queue as this process sees it: what has no room goes in, what has its turn is claimed and launched."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from musterd.domain.clock import Clock
+from musterd.domain.ports import Caps, ClaimedTask, Created, NewTask, Store
+from musterd.runtime.admission import Slot, Slots
+from musterd.runtime.failures import traceback_of
+from musterd.runtime.limits import Limits
+
+logger = structlog.get_logger(__name__)
+
+Launch = Callable[[ClaimedTask, Slot], None]
+
+
+class Claimer:
+    """Looks through the queue when something in it may have got room, and never when it is empty.
+
+    The queue is settled while all that is in it has to wait: since the last look nothing gave a slot back. Only then a
+    new task may start without queueing, for nobody who waits has an older right to its slot.
+    """
+
+    def __init__(self, *, owner: str, store: Store, clock: Clock, limits: Limits, launch: Launch) -> None:
+        caps = Caps(
+            in_all=limits.max_running_tasks,
+            per_tenant=limits.max_running_tasks_per_tenant,
+            per_user=limits.max_running_tasks_per_user,
+            per_tree=limits.max_running_tasks_per_tree,
+        )
+        self.slots = Slots(caps, self._notice_release)
+        self._owner = owner
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+        self._launch = launch
+        # An earlier process may have left anything: the first look finds out.
+        self._has_queue = True
+        self._is_settled = False
+        self._is_stopped = False
+        self._entering_count = 0
+        self._wake = asyncio.Event()
+        self._looked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, with what an earlier process left."""
+        self._wake.set()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="claimer")
+
+    def look(self) -> None:
+        """Look through the queue: something came into it."""
+        self._has_queue = True
+        self._unsettle()
+
+    def _notice_release(self) -> None:
+        if self._has_queue:
+            self._unsettle()
+
+    def _unsettle(self) -> None:
+        self._is_settled = False
+        self._looked.clear()
+        self._wake.set()
+
+    async def try_take(self, slot: Slot) -> bool:
+        """Take a slot for a new task, if there is room and nobody in the queue has an older right to it."""
+        if not self._is_settled and not self._is_stopped and self.slots.free_count:
+            # Who of the queue goes first is being found out.
+            await self._looked.wait()
+        return self._is_settled and not self._is_stopped and self.slots.try_take(slot)
+
+    async def enqueue(self, new: NewTask) -> Created:
+        """Store a task that has to wait. Raises CAPACITY_EXHAUSTED when the queue is full."""
+        self._has_queue = True
+        self._entering_count += 1
+        try:
+            return await self._store.create_task(replace(new, payloads=(), max_queued=self._limits.max_queued_tasks))
+        finally:
+            self._entering_count -= 1
+            if not self._is_settled:
+                self._wake.set()
+
+    def stop(self) -> None:
+        """Claim nothing more; new tasks are left to the next process."""
+        self._is_stopped = True
+        self._looked.set()
+
+    async def close(self) -> None:
+        """Stop, and return when nothing is under way any more."""
+        self.stop()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self.slots.free_count and not self._is_stopped:
+                await self._look_or_retry()
+            self._looked.set()
+
+    async def _look_or_retry(self) -> None:
+        try:
+            await self._look()
+        except Exception as error:  # noqa: BLE001 - whatever it is, tasks that come later must be claimed
+            logger.error("claim_failed", exception=traceback_of(error))  # noqa: TRY400 - it has it
+            # Who waits for this look finds out by itself what the store has to say.
+            self._looked.set()
+            await self._clock.sleep(self._limits.store_retry_delay_seconds)
+            self._wake.set()
+
+    async def _look(self) -> None:
+        with self.slots.choosing() as free:
+            claimed = await self._store.claim(self._owner, free, self.slots.caps, self.slots.held_by_group())
+            for one in claimed:
+                task = one.task
+                slot = self.slots.slot_of(task.tenant_id, task.user_id, task.root_task_id)
+                self.slots.take(slot)
+                self._launch(one, slot)
+        if claimed:
+            logger.info("tasks_claimed", count=len(claimed))
+        if len(claimed) < free:
+            # What is left waits for a cap of its group.
+            has_queue = await self._store.has_claimable(self._owner)
+            if not self._wake.is_set() and not self._entering_count:
+                self._has_queue = has_queue
+                self._is_settled = True
