@@ -22,4 +22,5 @@ WORKDIR /var/lib/musterd
 VOLUME /var/lib/musterd
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["musterd", "health"]
+# On PostgreSQL, `musterd db migrate` comes first: --entrypoint musterd, and `db migrate` after the image's name.
 ENTRYPOINT ["musterd", "serve"]

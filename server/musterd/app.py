@@ -1,13 +1,11 @@
 """The composition root: an app is what users register, a service is that app running on one server."""
 
 import asyncio
-import os
-import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
+from musterd.domain.bus import Bus
 from musterd.domain.clock import Clock, SystemClock
-from musterd.domain.ids import new_id
 from musterd.domain.ports import Store
 from musterd.runtime.boards import Boards
 from musterd.runtime.components.building import Builder
@@ -17,11 +15,13 @@ from musterd.runtime.feed.hub import Hub
 from musterd.runtime.feed.log import LogWriter
 from musterd.runtime.feed.streams import Streams
 from musterd.runtime.limits import Limits
+from musterd.runtime.ownership import Ownership
+from musterd.runtime.replicas.lease import Lease
+from musterd.runtime.replicas.signals import Signals
 from musterd.runtime.runs import Runs
 from musterd.runtime.supervisor import Supervisor, shutting_down
 from musterd.runtime.tasks import Tasks
-from musterd.settings import Settings, build_token_verifier
-from musterd.store.sqlite import SqliteStore
+from musterd.settings import Settings, build_backend, build_token_verifier
 from musterd.transport.agents import AgentServicer
 from musterd.transport.interceptors import IdentityInterceptor
 from musterd.transport.running import RunStreamer
@@ -49,26 +49,33 @@ class Musterd:
 class Service:
     """An app that runs on one server: makes every part, starts them in order, stops them in the reverse.
 
-    Made and used in one running event loop. With `store` or `clock` a test brings its own in place of what the settings
-    name.
+    Made and used in one running event loop. With `store`, `bus` or `clock` a test brings its own in place of what the
+    settings name.
     """
 
     def __init__(
-        self, app: Musterd, settings: Settings, *, store: Store | None = None, clock: Clock | None = None
+        self,
+        app: Musterd,
+        settings: Settings,
+        *,
+        store: Store | None = None,
+        bus: Bus | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._store = store or SqliteStore(settings.store.sqlite_file)
+        backend = build_backend(settings.store)
+        self._store = store or backend.store
         self._verifier = build_token_verifier(settings.auth, self._clock) if settings.auth.mode == "jwt" else None
         limits = limits_of(settings)
-        owner = f"{socket.gethostname()}-{os.getpid()}-{new_id()}"
+        ownership = Ownership()
         self._builder = Builder(app.registry, limits)
         self._hub = Hub(self._store, limits)
         self._changes = TaskChanges()
         self._hub.listen(self._changes.notice)
         self._writer = LogWriter(self._store, self._clock, limits)
         self._supervisor = Supervisor(
-            owner=owner,
+            ownership=ownership,
             store=self._store,
             builder=self._builder,
             writer=self._writer,
@@ -76,6 +83,20 @@ class Service:
             clock=self._clock,
             limits=limits,
         )
+        self._lease: Lease | None = None
+        self._signals: Signals | None = None
+        bus = bus or backend.bus
+        if bus is not None:
+            self._lease = Lease(ownership, store=self._store, clock=self._clock, seconds=settings.store.lease_seconds)
+            self._signals = Signals(
+                bus=bus,
+                store=self._store,
+                hub=self._hub,
+                changes=self._changes,
+                supervisor=self._supervisor,
+                clock=self._clock,
+                poll_seconds=settings.store.poll_seconds,
+            )
         runs = Runs(
             registry=app.registry,
             store=self._store,
@@ -110,6 +131,7 @@ class Service:
             max_message_bytes=settings.server.max_message_bytes,
             max_token_bytes=settings.auth.max_token_bytes,
             with_reflection=settings.server.reflection != "off",
+            shares_port=settings.server.workers > 1,
         )
 
     @property
@@ -139,6 +161,11 @@ class Service:
             if self._verifier is not None:
                 await self._verifier.open()
                 undo.push_async_callback(self._verifier.close)
+            if self._lease is not None and self._signals is not None:
+                await self._lease.open(self._supervisor.lose_all)
+                undo.push_async_callback(self._lease.close)
+                await self._signals.open()
+                undo.push_async_callback(self._signals.close)
             self._writer.start()
             undo.push_async_callback(self._writer.close)
             await self._server.start(self._binding())
@@ -169,6 +196,10 @@ class Service:
         await self._supervisor.close(self._settings.server.shutdown_grace_seconds, hurry or asyncio.Event())
         await self._server.stop(STOP_GRACE_SECONDS)
         await self._writer.close()
+        if self._signals is not None:
+            await self._signals.close()
+        if self._lease is not None:
+            await self._lease.close()
         self._builder.close()
         if self._verifier is not None:
             await self._verifier.close()
@@ -184,6 +215,7 @@ def limits_of(settings: Settings) -> Limits:
         max_running_tasks_per_user=runtime.max_running_tasks_per_user,
         max_running_tasks_per_tree=runtime.max_running_tasks_per_tree,
         max_queued_tasks=runtime.max_queued_tasks,
+        max_attempts=runtime.max_attempts,
         run_timeout_seconds=runtime.run_timeout_seconds,
         max_run_timeout_seconds=runtime.max_run_timeout_seconds,
         factory_timeout_seconds=runtime.factory_timeout_seconds,

@@ -12,7 +12,7 @@ from tests.bench.sampling import Sampler
 
 from musterd import Musterd
 from musterd.app import Service
-from musterd.cli.serving import configure_logging
+from musterd.cli.logs import configure_logging
 from musterd.testing.serving import serve_settings
 
 

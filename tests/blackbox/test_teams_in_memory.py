@@ -6,19 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from pydantic_ai import Agent, RunContext
+from pydantic import BaseModel
+from pydantic_ai import Agent, DeferredToolRequests, RunContext, Tool
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.models.test import TestModel
 from tests.blackbox.teams import CHECK, Crew, Ended, RunParent, TeamToolsetBehaviour, assign, lead, spawn, tell, until
 from tests.blackbox.teams_of_subagents import TeamOfSubagentsBehaviour
 from tests.support.gated_model import Gate
 from tests.support.scripts import Script
 
-from musterd.subagents import TaskManager
+from musterd.subagents import SubAgentConfig, TaskManager
 from musterd.subagents.host import Delegator
 from musterd.teams import create_team_toolset
 from musterd.teams.leading import MEMBER_NESTING
 from musterd.teams.recruits import MAX_TEAM_MEMBERS
+
+
+class Page(BaseModel):
+    title: str
 
 
 class TestTeamsInMemory(TeamToolsetBehaviour, TeamOfSubagentsBehaviour):
@@ -150,6 +156,39 @@ def test_the_toolset_has_its_tools_and_texts() -> None:
     assert toolset.tools["dissolve_team"].description
     assert (toolset.id, create_team_toolset(id="crew").id) == ("deep-team", "crew")
     assert isinstance(toolset, Delegator)
+
+
+def test_texts_for_tools_that_are_not_there_are_refused() -> None:
+    """T5: with the names of those that are."""
+    with pytest.raises(ValueError, match=r"descriptions name unknown tools: spawn\. The tools are: spawn_team, "):
+        create_team_toolset(descriptions={"spawn": "Make a crew."})
+
+
+async def test_a_todo_has_the_text_that_its_members_task_has() -> None:
+    """T5: of an output that is no text, its JSON."""
+    ann = TestModel(call_tools=[], custom_output_args={"title": "Spring"})
+    toolset = create_team_toolset(agent_factory=lambda _: Agent(ann, name="ann", output_type=Page))
+    script = Script(spawn("ann"), assign("ann", "write"), until("ann: completed"), "done")
+    await lead(script, toolset).run("go")
+    status = script.returned_to()[-1]
+    assert '- ann: completed\n  Result: {"title":"Spring"}' in status
+    assert '[completed] write (@ann)\n  Result: {"title":"Spring"}' in status
+
+
+async def test_a_member_that_needs_an_approval_frees_its_todo() -> None:
+    """T5, N2: without a server nobody can give it, so the task fails."""
+
+    async def publish() -> str:
+        raise AssertionError
+
+    def build(_: SubAgentConfig) -> Agent[Any, Any]:
+        output_type = [str, DeferredToolRequests]
+        tools = [Tool(publish, requires_approval=True)]
+        return Agent(Script(("publish", {})).model, name="ann", output_type=output_type, tools=tools)
+
+    script = Script(spawn("ann"), assign("ann", "write"), until("ann: failed"), "done")
+    await lead(script, create_team_toolset(agent_factory=build)).run("go")
+    assert "[pending] write" in script.returned_to()[-1]
 
 
 def test_a_member_nothing_is_known_of_cannot_be_prepared() -> None:

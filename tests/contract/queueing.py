@@ -24,8 +24,9 @@ from tests.contract.values import (
 )
 
 from musterd.domain.errors import MusterdError, Reason
-from musterd.domain.ports import Caps, Group, NewTask, Store
+from musterd.domain.ports import NewTask, Store
 from musterd.domain.principal import Viewer
+from musterd.domain.queueing import Caps, Group
 from musterd.domain.task import Priority, Task, TaskState
 
 IN_ALL = 1_000

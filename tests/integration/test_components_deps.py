@@ -1,5 +1,6 @@
 """The deps of a run: what its factory says, else the context that the factory got."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from tests.support.scripted import call_then_say
 from tests.support.tokens import AUTH, token
 
 from musterd import AgentFactory, Built, FactoryPermissionError, Musterd, Prototype, RequestContext
+from musterd.subagents import SubAgentConfig, create_subagent_toolset
 from musterd.testing import serve
 from musterd_client import MusterdClient, PermissionDeniedError
 
@@ -83,6 +85,27 @@ async def test_the_deps_of_a_prototype_are_made_for_each_run(seer: Seer) -> None
             await seer.run(client, user_id=user_id)
         assert await later.run(client, "later", user_id="eve") == "eve"
     assert seer.deps == [["ada"], ["bob"]]
+
+
+@dataclass(frozen=True)
+class Purse:
+    """Deps that a subagent gets less of."""
+
+    depth: int = 9
+
+    def clone_for_subagent(self, max_depth: int = 0) -> "Purse":
+        return Purse(max_depth)
+
+
+async def test_a_subagent_gets_deps_of_its_own_where_deps_can_be_cloned(seer: Seer) -> None:
+    """C11: for as many levels as are left below it; else it shares those of its caller."""
+    worker = SubAgentConfig(name="worker", description="works", instructions="", agent=seer.agent)
+    subagents = create_subagent_toolset([worker], include_general_purpose=False, max_nesting_depth=3)
+    arguments = '{"description": "do it", "subagent_type": "worker"}'
+    boss: Agent[Any, str] = Agent(call_then_say("task", "done", arguments=arguments), name="boss", toolsets=[subagents])
+    for made, got in ((Purse(), Purse(2)), ("shared", "shared")):
+        async with serve(Musterd(agents=[Prototype(boss, deps_factory=lambda _, made=made: made)])) as client:
+            assert await seer.run(client, "boss") == got
 
 
 async def test_what_makes_deps_may_refuse_the_run(seer: Seer) -> None:

@@ -19,8 +19,8 @@ from tests.support.wire import wire_to
 
 from musterd import AgentFactory, Musterd, RequestContext
 from musterd.domain.errors import MusterdError
-from musterd.domain.ports import QUEUE_STEP_SECONDS
 from musterd.domain.principal import Identity
+from musterd.domain.queueing import QUEUE_STEP_SECONDS
 from musterd.domain.task import ComponentKind, ComponentRef
 from musterd.runtime.limits import Limits
 from musterd.runtime.runs import RunRequest

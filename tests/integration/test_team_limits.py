@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import pytest
+from pydantic_ai import Agent
 from tests.support.actors import Actor, Answer, Reading, add_todo, crashing, delegate, saying, steps
+from tests.support.gated_model import Gate, stopping
 
 from musterd import Musterd, Team
 from musterd.runtime.teams.todos import MAX_FAILURES_OF_MEMBER, MAX_ROUNDS
@@ -76,7 +78,8 @@ async def test_a_team_that_has_spent_its_budget_ends_for_that_reason(mode: str, 
 
 async def test_a_broadcast_for_which_there_is_no_room_says_so() -> None:
     """R9, T1: what was started of it is canceled."""
-    members = [saying("done").member(name) for name in ("ann", "bob")]
+    # One that waits for its turn may get it when the leader has failed: then it must not be done before it is canceled.
+    members = [Agent(stopping(Gate()), name=name) for name in ("ann", "bob")]
     team = Team("it", members, model=saying("never").model, mode="broadcast")
     async with serve(Musterd(teams=[team]), runtime={"max_running_tasks": 1, "max_queued_tasks": 1}) as client:
         with pytest.raises(TaskFailedError) as failed:

@@ -31,9 +31,11 @@ class DrivenClock:
             self._sleepers.remove(sleeper)
 
     async def sleeping(self, *, seconds: float) -> None:
-        """Return once somebody sleeps for this long."""
+        """Return once somebody sleeps for this long, and the time has not come yet."""
         async with self._changed:
-            await self._changed.wait_for(lambda: any(length == seconds for length, _, _ in self._sleepers))
+            await self._changed.wait_for(
+                lambda: any(length == seconds and not each.done() for length, _, each in self._sleepers)
+            )
 
     def advance(self, seconds: float) -> None:
         self._elapsed_seconds += seconds

@@ -70,11 +70,14 @@ class Process:
 
     async def printed(self, wanted: Callable[[str], bool]) -> None:
         """Return once a wanted line is on standard output. AssertionError when the process ends without it."""
-        await self._first(self._stdout, wanted)
+        await self._nth(1, self._stdout, wanted)
 
-    async def logged(self, event: str) -> dict[str, Any]:
-        """Return the first JSON line of standard error about this event, once it is there. Fails as `printed` does."""
-        return json.loads(await self._first(self._stderr, lambda line: f'"event": "{event}"' in line))
+    async def logged(self, event: str, *, time: int = 1) -> dict[str, Any]:
+        """Return the JSON line of standard error about this event, of this time from 1, once it is there.
+
+        Fails as `printed` does.
+        """
+        return json.loads(await self._nth(time, self._stderr, lambda line: f'"event": "{event}"' in line))
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -106,15 +109,15 @@ class Process:
             self._open_streams -= 1
             self._written.notify_all()
 
-    async def _first(self, lines: list[str], wanted: Callable[[str], bool]) -> str:
+    async def _nth(self, time: int, lines: list[str], wanted: Callable[[str], bool]) -> str:
         def is_settled() -> bool:
-            return any(map(wanted, lines)) or not self._open_streams
+            return sum(map(wanted, lines)) >= time or not self._open_streams
 
         async with asyncio.timeout(GUARD_SECONDS), self._written:
             await self._written.wait_for(is_settled)
-        for line in lines:
-            if wanted(line):
-                return line
+        found = [line for line in lines if wanted(line)]
+        if len(found) >= time:
+            return found[time - 1]
         raise AssertionError("".join(("the process ended without the line that was waited for:\n", *self._stderr)))
 
 

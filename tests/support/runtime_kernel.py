@@ -10,13 +10,13 @@ from tests.support.cutting import Cut, CuttingStore
 from musterd import Musterd
 from musterd.domain.clock import Clock, SystemClock
 from musterd.domain.event import Event
-from musterd.domain.ids import new_id
 from musterd.domain.ports import Store
 from musterd.runtime.components.building import Builder
 from musterd.runtime.feed.changes import TaskChanges
 from musterd.runtime.feed.hub import Hub
 from musterd.runtime.feed.log import LogWriter
 from musterd.runtime.limits import Limits
+from musterd.runtime.ownership import Ownership
 from musterd.runtime.runs import Runs
 from musterd.runtime.supervisor import Supervisor
 from musterd.runtime.tasks import Tasks
@@ -37,14 +37,14 @@ class Kernel:
     ) -> None:
         self.real_store = SqliteStore(database)
         self.store: Store = cast("Store", CuttingStore(self.real_store, cut)) if cut else self.real_store
-        limits, clock, owner = limits or Limits(), clock or SystemClock(), new_id()
+        limits, clock = limits or Limits(), clock or SystemClock()
         self.hub = Hub(self.store, limits)
         self.changes = TaskChanges()
         self.hub.listen(self.changes.notice)
         self.writer = LogWriter(self.store, clock, limits)
         self.builder = Builder(app.registry, limits)
         self.supervisor = Supervisor(
-            owner=owner,
+            ownership=Ownership(),
             store=self.store,
             builder=self.builder,
             writer=self.writer,

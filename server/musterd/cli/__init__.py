@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from musterd.cli import config, demo, health, run, serve, tasks, teams
+from musterd.cli import config, db, demo, health, run, serve, tasks, teams
 
 app = typer.Typer(
     name="musterd",
@@ -16,6 +16,7 @@ app.add_typer(run.app, name="run")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(teams.app, name="teams")
 app.add_typer(config.config, name="config")
+app.add_typer(db.db, name="db")
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("health")(health.health)

@@ -9,7 +9,7 @@ from musterd.cli.display import display_for
 from musterd.cli.following import follow
 from musterd.cli.rendering import print_json, print_task, print_task_line, stdout
 from musterd.cli.tree import in_order, tree_of
-from musterd.cli.tree_rendering import plain_lines, table_of_tasks
+from musterd.cli.tree_rendering import print_tasks
 from musterd_client import CancelMode, MusterdClient, TaskState, WaitMode, WatchUntil
 
 app = typer.Typer(no_args_is_help=True, help="Look at tasks and control them.")
@@ -93,11 +93,8 @@ def tree(
         if as_json:
             for _, row in rows:
                 print_json(top if row.task_id == task_id else tasks[row.task_id])
-        elif console.is_terminal:
-            console.print(table_of_tasks(rows, console))
         else:
-            for line in plain_lines(rows, console):
-                console.out(line)
+            print_tasks(rows, console)
         return 0
 
     perform(Connection(target=target, token=token, tls=tls), work)

@@ -1,6 +1,7 @@
 """A tree of tasks, as the rows that a display shows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from musterd_client import ComponentRef, Task, TaskState, Usage
@@ -50,22 +51,26 @@ def new_tree(task: Task) -> TaskTree:
 
 def tree_of(task: Task, below: Sequence[Task]) -> TaskTree:
     """Returns the tree of a task as it stands, with those of the other tasks that are below it."""
-    known = {
+    rows = {
         task.task_id: replace(new_tree(task).root, state=task.state, usage=task.usage, question_ids=_question_ids(task))
     }
-    tree = TaskTree(root_id=task.task_id, rows=known)
+    taken: set[str] = set()
+    seen: Counter[str] = Counter()
     for child in _parents_first(task.task_id, below):
-        row = Row(
+        # A tree may have thousands of tasks of one name: not each of them begins to count at 1.
+        name = _free_name(child.component.id, seen[child.component.id], taken)
+        taken.add(name)
+        seen[child.component.id] += 1
+        rows[child.task_id] = Row(
             task_id=child.task_id,
             parent_id=child.parent_task_id,
-            name=new_name(tree, child.component),
+            name=name,
             state=child.state,
             usage=child.usage,
             description=child.description,
             question_ids=_question_ids(child),
         )
-        tree = with_row(tree, row)
-    return tree
+    return TaskTree(root_id=task.task_id, rows=rows)
 
 
 def in_order(tree: TaskTree) -> Iterator[tuple[int, Row]]:
@@ -99,11 +104,14 @@ def with_row(tree: TaskTree, row: Row) -> TaskTree:
 
 def new_name(tree: TaskTree, component: ComponentRef) -> str:
     """Returns a name for a new task below the root that no other one there has."""
-    taken = {row.name for row in tree.rows.values() if row.task_id != tree.root_id}
-    name, number = component.id, 1
-    while name in taken:
+    return _free_name(component.id, 0, {row.name for row in tree.rows.values() if row.task_id != tree.root_id})
+
+
+def _free_name(wanted: str, seen: int, taken: Collection[str]) -> str:
+    """Returns the first name that is not taken, of those after the `seen` first ones."""
+    number = seen + 1
+    while (name := wanted if number == 1 else f"{wanted}#{number}") in taken:
         number += 1
-        name = f"{component.id}#{number}"
     return name
 
 

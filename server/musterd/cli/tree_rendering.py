@@ -23,6 +23,19 @@ _STYLES = {
 }
 
 
+TABLE_MIN_WIDTH = 100
+"""In a terminal with fewer columns than these, a table of tasks has no room for what they are to do."""
+
+
+def print_tasks(rows: Iterable[tuple[int, Row]], console: Console) -> None:
+    """Prints the rows as a table where a terminal has room for one, else as lines."""
+    if console.is_terminal and console.width >= TABLE_MIN_WIDTH:
+        console.print(table_of_tasks(rows, console))
+        return
+    for line in plain_lines(rows, console):
+        console.out(line)
+
+
 def plain_lines(rows: Iterable[tuple[int, Row]], console: Console) -> Iterator[str]:
     """Yields a line for each row, indented by its depth: name, state, usage, id and description."""
     for depth, row in rows:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from musterd.domain.event import Event, Payload
 from musterd.domain.principal import Identity, Viewer
+from musterd.domain.queueing import Caps, Group
 from musterd.domain.step import Journal, StepRecord
 from musterd.domain.task import (
     Budget,
@@ -128,29 +129,6 @@ class ClaimedTask:
     budget: Budget
 
 
-Group = tuple[str, ...]
-"""Tasks that share a cap: ("tenant", tenant id), ("user", tenant id, user id) or ("tree", root task id)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
-    """How many tasks may run at a time, in all and in each group; None is no cap of that kind."""
-
-    in_all: int
-    per_tenant: int | None = None
-    per_user: int | None = None
-    per_tree: int | None = None
-
-    def of(self, tenant_id: str, user_id: str, root_task_id: str) -> Sequence[tuple[Group, int]]:
-        """Return the groups of a task that have a cap, with it."""
-        groups: tuple[tuple[Group, int | None], ...] = (
-            (("tenant", tenant_id), self.per_tenant),
-            (("user", tenant_id, user_id), self.per_user),
-            (("tree", root_task_id), self.per_tree),
-        )
-        return [(group, cap) for group, cap in groups if cap is not None]
-
-
 class QuestionState(StrEnum):
     """What became of a question."""
 
@@ -256,9 +234,6 @@ class EventPage:
     last_sequence: int
 
 
-QUEUE_STEP_SECONDS = 60.0
-"""How much older a waiting task counts for each step of its priority."""
-
 CommitListener = Callable[[Sequence[Event]], None]
 """Called on the event loop's thread, in the order of commits, with the events of each commit."""
 
@@ -306,6 +281,34 @@ class Store(Protocol):
 
     async def has_claimable(self, owner: str) -> bool:
         """Return whether `claim` would find anything for this owner if there were no caps."""
+        ...
+
+    async def add_lease(self, owner: str, seconds: float) -> None:
+        """Let an owner that never was before live for so long. A store for one process needs no leases."""
+        ...
+
+    async def renew_lease(self, owner: str, seconds: float) -> bool:
+        """Let an owner live for so long from now on. Returns False when its lease has run out: it stays dead."""
+        ...
+
+    async def end_lease(self, owner: str) -> None:
+        """Let an owner be dead from now on."""
+        ...
+
+    async def find_held(self, owner: str) -> Mapping[str, int]:
+        """Return the attempts of the tasks that an owner holds, by task id."""
+        ...
+
+    async def maintain(self) -> None:
+        """Do what must be done now and then: at the start of a process, and every hour."""
+        ...
+
+    async def find_orders(self, owner: str) -> Sequence[str]:
+        """Return the ids of the owner's tasks for which a message or an order to cancel waits."""
+        ...
+
+    async def get_last_sequences(self, root_task_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return where the logs of trees end."""
         ...
 
     async def count_queued(self) -> int:

@@ -106,6 +106,19 @@ class Usage:
     cache_write_tokens: int = 0
     details: Mapping[str, int] = field(default_factory=dict[str, int])
 
+    def at_least(self, other: "Usage") -> "Usage":
+        """Return this, with the other's figures where those are larger."""
+        details = {name: max(value, self.details.get(name, 0)) for name, value in other.details.items()}
+        return Usage(
+            requests=max(self.requests, other.requests),
+            tool_calls=max(self.tool_calls, other.tool_calls),
+            input_tokens=max(self.input_tokens, other.input_tokens),
+            output_tokens=max(self.output_tokens, other.output_tokens),
+            cache_read_tokens=max(self.cache_read_tokens, other.cache_read_tokens),
+            cache_write_tokens=max(self.cache_write_tokens, other.cache_write_tokens),
+            details={**self.details, **details},
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageLimits:

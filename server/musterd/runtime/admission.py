@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from musterd.domain.ports import Caps, Group
+from musterd.domain.queueing import Caps, Group
 
 
 @dataclass(slots=True, eq=False)
@@ -91,13 +91,9 @@ class Slots:
         self.release(slot)
         try:
             yield
-        except asyncio.CancelledError:
-            slot.waits -= 1
-            self._take_at_once(slot)
-            raise
         except BaseException:
             slot.waits -= 1
-            await self._take_back(slot)
+            self._take_at_once(slot)
             raise
         slot.waits -= 1
         await self._take_back(slot)
@@ -116,7 +112,7 @@ class Slots:
             raise
 
     def _take_at_once(self, slot: Slot) -> None:
-        """Take a slot, even above the caps: what is canceled cannot wait, and its task runs on, if only to its end."""
+        """Take a slot, even above the caps: what is canceled or has failed must not wait for a slot in which to end."""
         if not slot.waits and not slot.is_held:
             self._take(slot)
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 import structlog
 
 from musterd.domain.clock import Clock
-from musterd.domain.ports import Caps, ClaimedTask, Created, NewTask, Store
+from musterd.domain.ports import ClaimedTask, Created, NewTask, Store
+from musterd.domain.queueing import Caps
 from musterd.runtime.admission import Slot, Slots
 from musterd.runtime.failures import traceback_of
 from musterd.runtime.limits import Limits
+from musterd.runtime.ownership import Ownership
 
 logger = structlog.get_logger(__name__)
 
@@ -24,7 +26,7 @@ class Claimer:
     new task may start without queueing, for nobody who waits has an older right to its slot.
     """
 
-    def __init__(self, *, owner: str, store: Store, clock: Clock, limits: Limits, launch: Launch) -> None:
+    def __init__(self, *, ownership: Ownership, store: Store, clock: Clock, limits: Limits, launch: Launch) -> None:
         caps = Caps(
             in_all=limits.max_running_tasks,
             per_tenant=limits.max_running_tasks_per_tenant,
@@ -32,7 +34,7 @@ class Claimer:
             per_tree=limits.max_running_tasks_per_tree,
         )
         self.slots = Slots(caps, self._notice_release)
-        self._owner = owner
+        self._ownership = ownership
         self._store = store
         self._clock = clock
         self._limits = limits
@@ -99,7 +101,7 @@ class Claimer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self.slots.free_count and not self._is_stopped:
+            if self.slots.free_count and not self._is_stopped and not self._ownership.is_lost:
                 await self._look_or_retry()
             self._looked.set()
 
@@ -115,7 +117,7 @@ class Claimer:
 
     async def _look(self) -> None:
         with self.slots.choosing() as free:
-            claimed = await self._store.claim(self._owner, free, self.slots.caps, self.slots.held_by_group())
+            claimed = await self._store.claim(self._ownership.owner, free, self.slots.caps, self.slots.held_by_group())
             for one in claimed:
                 task = one.task
                 slot = self.slots.slot_of(task.tenant_id, task.user_id, task.root_task_id)
@@ -125,7 +127,7 @@ class Claimer:
             logger.info("tasks_claimed", count=len(claimed))
         if len(claimed) < free:
             # What is left waits for a cap of its group.
-            has_queue = await self._store.has_claimable(self._owner)
+            has_queue = await self._store.has_claimable(self._ownership.owner)
             if not self._wake.is_set() and not self._entering_count:
                 self._has_queue = has_queue
                 self._is_settled = True

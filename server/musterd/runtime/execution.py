@@ -92,6 +92,7 @@ class Executor:
         """Execute a task that was claimed. With `prepare` its component is there already, else it is built."""
         task = claimed.task
         async with self._in_charge(run, claimed) as log:
+            self._check_attempts(task)
             # One that is being canceled does nothing any more under its identity.
             if task.state is not TaskState.CANCELING and await self._park_if_too_old(task, claimed.spec):
                 return
@@ -118,12 +119,12 @@ class Executor:
             with self._holding_budget(claimed):
                 yield log
         except MusterdError as error:
-            await self._give_up(log, task, error)
+            await self._give_up(run, task, log, error)
         except AttemptLost:
             logger.info("attempt_lost", task=task.task_id, attempt=task.attempt)
         except Exception as error:  # noqa: BLE001 - nobody would ever end a task that is left as it is
             text = "the task could not be taken up"
-            await self._give_up(log, task, unforeseen(Reason.INTERNAL, text, error, task=task.task_id))
+            await self._give_up(run, task, log, unforeseen(Reason.INTERNAL, text, error, task=task.task_id))
 
     async def _execute_prepared(
         self,
@@ -143,6 +144,15 @@ class Executor:
             node = descend(component, path, spec.message, prompt_of(spec))
             await self.execute(run, claimed, node, journal, inbox)
 
+    def _check_attempts(self, task: Task) -> None:
+        if task.attempt > self.limits.max_attempts:
+            raise MusterdError(
+                reason=Reason.TASK_LOST,
+                message=f"the task was begun {self.limits.max_attempts} times, and each time the server stopped "
+                "before it had ended",
+                cause="ATTEMPTS_EXHAUSTED",
+            )
+
     async def _has_started(self, task: Task, journal: Journal) -> bool:
         """Whether the log says so: a process may have died after it claimed the task, and before it told of it."""
         if task.attempt == 1 or journal.model_steps:
@@ -159,9 +169,17 @@ class Executor:
                     return True
             after_sequence = page.events[-1].sequence
 
-    async def _give_up(self, log: RunLog, task: Task, error: MusterdError) -> None:
-        is_first = task.attempt == 1 and task.state is not TaskState.CANCELING
-        ending = unresumed(task, error, TaskState.REJECTED if is_first else TaskState.FAILED)
+    async def _give_up(self, run: Run, task: Task, log: RunLog, error: MusterdError) -> None:
+        """Store why a task does not go on. What it started in this attempt or an earlier one ends first."""
+        run.has_stopped = True
+        order = run.control.order
+        is_canceled = order is not None or task.state is TaskState.CANCELING
+        is_new = task.attempt == 1 and run.recorder is None
+        # Whether an order of an earlier process holds for the children too, is not known here.
+        if not is_new and (order.cascade if order is not None else not is_canceled):
+            self.children.slots.release(run.slot)
+            await self.children.finish(task, PARENT_ENDED, order)
+        ending = unresumed(task, error, TaskState.REJECTED if is_new and not is_canceled else TaskState.FAILED)
         try:
             await end(log, ending)
         except AttemptLost:
@@ -183,13 +201,17 @@ class Executor:
     async def execute(self, run: Run, claimed: ClaimedTask, node: Node, journal: Journal, inbox: Inbox) -> None:
         """Execute a component that is ready, and store how it ended; or leave the task resumable when canceled."""
         task = claimed.task
+        log = run.log = run.log or self.writer.open_log(task.task_id, task.attempt, run.control.lose)
         with self._holding_budget(claimed) as budget:
             try:
-                recorder = self._recorder_of(run, task, journal, inbox, node=node, budget=budget)
+                recorder = self._recorder_of(run, task, log, journal, inbox, node=node, budget=budget)
                 scope = self._scope_of(run, claimed, recorder, inbox)
                 await self._run(run, scope, node)
             except AttemptLost:
                 logger.info("attempt_lost", task=task.task_id, attempt=task.attempt)
+            except Exception as error:  # noqa: BLE001 - above all an ending that the store cannot hold
+                unstored = unforeseen(Reason.INTERNAL, "the run failed unexpectedly", error, task=task.task_id)
+                await self._give_up(run, task, log, unstored)
 
     @contextmanager
     def _holding_budget(self, claimed: ClaimedTask) -> Generator[TreeBudget]:
@@ -202,14 +224,14 @@ class Executor:
                 end_scope(_scope_name(task))
 
     def _recorder_of(
-        self, run: Run, task: Task, journal: Journal, inbox: Inbox, *, node: Node, budget: TreeBudget
+        self, run: Run, task: Task, log: RunLog, journal: Journal, inbox: Inbox, *, node: Node, budget: TreeBudget
     ) -> StepRecorder:
-        log = run.log = run.log or self.writer.open_log(task.task_id, task.attempt, run.control.lose)
         run.recorder = StepRecorder(
             log,
             journal,
             {steer.steer_id: steer for steer in inbox.steers},
             budget=TaskBudget(budget, task.usage),
+            spent=task.usage,
             clock=self.clock,
             limits=self.limits,
             retry=(node.retry if isinstance(node, AgentNode) else None) or retry_config_of(self.limits),
@@ -248,7 +270,7 @@ class Executor:
                 # From now on it only waits for them, and they may need its slot to end.
                 self.children.slots.release(run.slot)
             if host.may_have_children and not is_left_alone:
-                await self.children.finish(scope.task, PARENT_ENDED, 0.0 if order is None else order.grace_seconds)
+                await self.children.finish(scope.task, PARENT_ENDED, order)
             await end(scope.log, ending)
         except asyncio.CancelledError:
             await self._release(scope)

@@ -12,6 +12,7 @@ class Limits:
     max_running_tasks_per_user: int | None = None
     max_running_tasks_per_tree: int | None = 100
     max_queued_tasks: int = 10_000
+    max_attempts: int = 20
     run_timeout_seconds: float = 3_600.0
     max_run_timeout_seconds: float = 86_400.0
     factory_timeout_seconds: float = 30.0

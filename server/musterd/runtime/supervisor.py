@@ -2,7 +2,8 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ import structlog
 
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError, Reason
-from musterd.domain.ports import CancelOrder, ClaimedTask, Created, NewTask, Steer, Store
+from musterd.domain.ports import CancelOrder, ClaimedTask, Created, NewTask, Steer, SteerState, Store
 from musterd.runtime.admission import Slot
 from musterd.runtime.attempt.control import RunControl
 from musterd.runtime.attempt.endings import canceled
@@ -23,19 +24,23 @@ from musterd.runtime.delegation.children import Children
 from musterd.runtime.execution import NO_INBOX, NO_JOURNAL, Executor, Run, end
 from musterd.runtime.failures import unforeseen
 from musterd.runtime.feed.changes import TaskChanges
-from musterd.runtime.feed.log import LogWriter
+from musterd.runtime.feed.log import AttemptLost, LogWriter
 from musterd.runtime.limits import Limits
+from musterd.runtime.ownership import Ownership
 
 logger = structlog.get_logger(__name__)
 
 
 class Supervisor:
-    """Runs tasks, each in an asyncio task of its own with a clean context, as many at a time as the caps allow."""
+    """Runs tasks, each in an asyncio task of its own with a clean context, as many at a time as the caps allow.
+
+    `on_order` is told of tasks for which something waits and that do not run here, `on_queued` of tasks in the queue.
+    """
 
     def __init__(
         self,
         *,
-        owner: str,
+        ownership: Ownership,
         store: Store,
         builder: Builder,
         writer: LogWriter,
@@ -43,12 +48,14 @@ class Supervisor:
         clock: Clock,
         limits: Limits,
     ) -> None:
-        self._owner = owner
+        self.on_order: Callable[[str], None] = lambda _: None
+        self.on_queued: Callable[[], None] = lambda: None
+        self._ownership = ownership
         self._store = store
         self._builder = builder
         self._clock = clock
         self._limits = limits
-        self._claimer = Claimer(owner=owner, store=store, clock=clock, limits=limits, launch=self._take_up)
+        self._claimer = Claimer(ownership=ownership, store=store, clock=clock, limits=limits, launch=self._take_up)
         self._slots = self._claimer.slots
         self.children = Children(
             store=store, launcher=self, changes=changes, slots=self._slots, clock=clock, limits=limits
@@ -73,6 +80,15 @@ class Supervisor:
         return len(self._runs)
 
     @property
+    def owner(self) -> str:
+        """The name under which this process owns tasks now."""
+        return self._ownership.owner
+
+    def runs_here(self, task_id: str) -> bool:
+        """Whether a task runs in this process."""
+        return task_id in self._runs
+
+    @property
     def is_draining(self) -> bool:
         """Whether the process goes down, and leaves what runs to the next one."""
         return self._is_draining
@@ -89,14 +105,15 @@ class Supervisor:
         """
         if self._is_draining:
             raise shutting_down()
+        self._ownership.check()
         slot = self._slot_of(new)
         if not await self._claimer.try_take(slot):
             if self._is_draining:
                 raise shutting_down()
-            return await self._claimer.enqueue(new)
+            return await self._enqueue(new)
         accepted: asyncio.Future[Created] = asyncio.get_running_loop().create_future()
         run = self._enlist(new.task_id, slot)
-        self._launch(run, self._run_new(run, replace(new, owner=self._owner), accepted))
+        self._launch(run, self._run_new(run, replace(new, owner=self.owner), accepted))
         return await asyncio.shield(accepted)
 
     async def spawn(self, new: NewTask, prepare: Callable[[], Node] | None) -> Created:
@@ -116,16 +133,17 @@ class Supervisor:
             raise
 
     async def _spawn(self, new: NewTask, prepare: Callable[[], Node] | None) -> Created:
+        self._ownership.check()
         slot = self._slot_of(new)
         if not await self._claimer.try_take(slot):
             return await self._queue_child(new, prepare)
         if new.task_id in self._runs:
             self._slots.release(slot)
-            return await self._store.create_task(replace(new, owner=self._owner))
+            return await self._store.create_task(replace(new, owner=self.owner))
         # From now on it can be told to stop: its parent may be canceled as soon as the store has it.
         run = self._enlist(new.task_id, slot)
         try:
-            created = await self._store.create_task(replace(new, owner=self._owner))
+            created = await self._store.create_task(replace(new, owner=self.owner))
         except BaseException:
             self._dismiss(run)
             raise
@@ -140,10 +158,15 @@ class Supervisor:
         if prepare is not None:
             self._prepared.setdefault(new.parent_task_id, {})[new.task_id] = prepare
         try:
-            return await self._claimer.enqueue(new)
+            return await self._enqueue(new)
         except MusterdError:
             self._prepared.get(new.parent_task_id, {}).pop(new.task_id, None)
             raise
+
+    async def _enqueue(self, new: NewTask) -> Created:
+        created = await self._claimer.enqueue(new)
+        self.on_queued()
+        return created
 
     def _slot_of(self, new: NewTask) -> Slot:
         identity = new.spec.identity
@@ -152,6 +175,7 @@ class Supervisor:
     def cancel(self, task_id: str, order: CancelOrder) -> bool:
         """Stop a task that runs here. Returns False when it does not run here."""
         if (run := self._runs.get(task_id)) is None:
+            self.on_order(task_id)
             return False
         run.control.cancel(order)
         return True
@@ -159,9 +183,27 @@ class Supervisor:
     def steer(self, steer: Steer) -> bool:
         """Hand a message to a task that runs here. Returns False when it does not run here."""
         if (run := self._runs.get(steer.task_id)) is None:
+            self.on_order(steer.task_id)
             return False
         run.control.steer(steer)
         return True
+
+    async def read_orders(self, task_ids: Sequence[str]) -> None:
+        """Take what waits in the store for tasks that run here: another process may have put it there."""
+        for task_id in task_ids:
+            if (run := self._runs.get(task_id)) is None:
+                continue
+            inbox = await self._store.read_inbox(task_id)
+            for steer in inbox.steers:
+                if steer.state is SteerState.PENDING:
+                    run.control.steer(steer)
+            if inbox.cancel is not None:
+                run.control.cancel(inbox.cancel)
+
+    def lose_all(self) -> None:
+        """Stop all that runs here without a word: other processes may have it by now."""
+        for run in list(self._runs.values()):
+            run.control.lose()
 
     def look_for_work(self) -> None:
         """Claim tasks that became free."""
@@ -182,6 +224,9 @@ class Supervisor:
             await _wait_for_all(tasks, hurried, grace_seconds)
         finally:
             hurried.cancel()
+        if self._spawning:
+            # One that took its slot before may still start a child, which nobody would stop.
+            await asyncio.wait(set(self._spawning), timeout=self._limits.cancel_abandon_seconds)
         unfinished = [run.task for run in self._runs.values() if run.task is not None and not run.task.done()]
         for task in unfinished:
             task.cancel()
@@ -245,7 +290,8 @@ class Supervisor:
             return
         logger.error("run_does_not_stop", task=run.task_id)
         reason = run.control.order.reason if run.control.order is not None else ""
-        await end(run.log, canceled(run.recorder, reason))
+        with suppress(AttemptLost):
+            await end(run.log, canceled(run.recorder, reason))
         if self._runs.get(run.task_id) is run:
             del self._runs[run.task_id]
 

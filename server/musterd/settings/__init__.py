@@ -1,6 +1,7 @@
 """The settings: one tree of sections, from flags, environment, musterd.toml and defaults, in this order."""
 
 from musterd.settings.auth import AuthSettings
+from musterd.settings.backend import build_backend, migrate_store
 from musterd.settings.load import LoadedSettings, SettingsError, load_settings
 from musterd.settings.log import LogSettings
 from musterd.settings.runtime import RuntimeSettings
@@ -19,7 +20,9 @@ __all__ = [
     "Settings",
     "SettingsError",
     "StoreSettings",
+    "build_backend",
     "build_token_verifier",
     "load_settings",
+    "migrate_store",
     "show_settings",
 ]

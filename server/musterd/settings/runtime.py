@@ -23,6 +23,9 @@ class RuntimeSettings(Section):
     max_queued_tasks: int = Field(
         default=10_000, ge=0, le=1_000_000, description="Most tasks that wait for their turn; more are refused."
     )
+    max_attempts: int = Field(
+        default=20, ge=1, le=1_000_000, description="How often a task is begun or taken over before it is given up."
+    )
     run_timeout_seconds: float = Field(
         default=3600, ge=1, le=2_592_000, description="Longest time of a run whose request sets none."
     )

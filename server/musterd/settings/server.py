@@ -35,6 +35,12 @@ class ServerSettings(Section):
         le=0o777,
         description="File mode of the unix socket, in octal: 0o600, or 0600 in a variable.",
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Processes that serve, for more than one core; more than one need PostgreSQL and TCP.",
+    )
     tls_certificate_file: OptionalPath = Field(
         default=None, description="PEM file with the server's certificate chain; TLS on TCP is on when it is set."
     )
@@ -86,6 +92,10 @@ class ServerSettings(Section):
     def _check_together(self) -> Self:
         if not self.listen and self.unix_socket is None:
             raise ValueError("there is nothing to listen on: set listen, unix_socket, or both")
+        if self.workers > 1 and not self.listen:
+            raise ValueError("workers share a TCP port, and cannot share a unix socket: set listen, or workers to 1")
+        if self.workers > 1 and int(self.listen.rpartition(":")[2]) == 0:
+            raise ValueError("workers share one TCP port, and port 0 is another one for each: name a port in listen")
         if (self.tls_certificate_file is None) != (self.tls_private_key_file is None):
             raise ValueError("tls_certificate_file and tls_private_key_file go together: set both or neither")
         return self

@@ -21,7 +21,8 @@ def show_settings(loaded: LoadedSettings) -> str:
         for field in fields:
             name = f"{section}.{field}"
             origin = loaded.origins.get(name, DEFAULT_ORIGIN)
-            lines.append(_line(name, field, getattr(values, field), origin))
+            shown = values.shown_url if name == "store.url" else getattr(values, field)
+            lines.append(_line(name, field, shown, origin))
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 

@@ -57,4 +57,9 @@ class Settings(BaseSettings):
                     "auth.mode off lets everyone who can connect do everything, so it needs server.listen on loopback"
                     " and server.unix_socket_mode 0600; else set auth.mode to jwt, or server.insecure to true"
                 )
+        if self.server.workers > 1 and not self.store.is_shared:
+            raise ValueError(
+                "server.workers is more than 1, and an SQLite file is for one process: set store.url to a PostgreSQL"
+                " database, or server.workers to 1"
+            )
         return self

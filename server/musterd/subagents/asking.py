@@ -11,7 +11,7 @@ from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_ai.toolsets import FunctionToolset
 
 from musterd.subagents.descriptions import ASK_PARENT_DESCRIPTION, REPEATABLE
-from musterd.subagents.host import AskUser
+from musterd.subagents.types import AskUserCallback
 
 ASK_PARENT = "ask_parent"
 
@@ -77,7 +77,7 @@ def asking_toolset() -> FunctionToolset[Any]:
     return toolset
 
 
-def ask_user_only(ask_user: AskUser | None) -> Ask:
+def ask_user_only(ask_user: AskUserCallback | None) -> Ask:
     """Return how a task in sync mode asks: through the callback of the application."""
 
     async def ask(_: RunContext[Any], question: str) -> str | None:

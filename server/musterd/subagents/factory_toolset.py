@@ -49,7 +49,7 @@ class _Maker:
         unknown = [name for name in wish.capabilities if name not in self.capabilities]
         if not _NAME.fullmatch(wish.name):
             yield "Name must contain only letters, numbers, and hyphens"
-        if self.registry.exists(wish.name):
+        if self.registry.is_taken(wish.name):
             yield f"Agent '{wish.name}' already exists"
         if self.allowed_models and model not in self.allowed_models:
             yield f"Model '{model}' is not allowed. Use one of: {', '.join(self.allowed_models)}"

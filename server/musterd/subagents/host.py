@@ -4,7 +4,7 @@ Toolsets ask `current_host` first: a server sets it for each run that it execute
 in memory. So the same toolset works in both worlds.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -18,11 +18,10 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from musterd.subagents.retry import RetryConfig
 from musterd.subagents.status import TaskPriority, TaskStatus
+from musterd.subagents.types import AskUserCallback
 
 ASK_TIMEOUT_SECONDS = 300.0
 """How long a question of a subagent stays open."""
-
-AskUser = Callable[[str], Awaitable[str]]
 
 
 class DelegationRefused(Exception):  # noqa: N818 - it is no failure: the text tells the model why nothing was started
@@ -49,7 +48,7 @@ class PreparedSubagent:
     retry: RetryConfig = field(default_factory=RetryConfig)
     can_ask: bool = True
     max_questions: int | None = None
-    ask_user: AskUser | None = None
+    ask_user: AskUserCallback | None = None
     ask_timeout_seconds: float = ASK_TIMEOUT_SECONDS
     report: Callable[[RunUsage], None] = lambda _: None
 

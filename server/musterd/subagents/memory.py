@@ -199,14 +199,16 @@ class MemoryHost:
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        ended = [task_id for task_id in self._past if self._manager.handles[task_id].is_finished]
+        active = set(self._manager.list_active_tasks())
+        ended = [task_id for task_id in self._past if task_id not in active]
         for task_id in ended[: max(0, len(self._past) - self._max_past_tasks)]:
             del self._past[task_id], self._places[task_id]
             self._manager.forget(task_id)
 
     def _sees(self, ctx: RunContext[Any], task_id: str) -> bool:
         place = self._places.get(task_id)
-        return place is not None and place.is_visible_to(ctx)
+        # Another host of the same manager may have forgotten a task that both knew.
+        return place is not None and place.is_visible_to(ctx) and task_id in self._manager.handles
 
 
 def _context_of(delegation: Delegation) -> contextvars.Context:

@@ -10,11 +10,17 @@ from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
 
-from musterd.subagents.host import AskUser, PreparedSubagent
+from musterd.subagents.host import PreparedSubagent
 from musterd.subagents.prompts import get_task_instructions_prompt
 from musterd.subagents.registry import AgentDefinition
 from musterd.subagents.retry import RetryConfig
-from musterd.subagents.types import CompiledSubAgent, SubAgentConfig, SubAgentDepsProtocol, ToolsetFactory
+from musterd.subagents.types import (
+    AskUserCallback,
+    CompiledSubAgent,
+    SubAgentConfig,
+    SubAgentDepsProtocol,
+    ToolsetFactory,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +76,7 @@ class Preparation:
     default_model: Model | str | None
     toolsets_factory: ToolsetFactory | None
     max_nesting_depth: int
-    ask_user: AskUser | None
+    ask_user: AskUserCallback | None
     ask_timeout_seconds: float
     report: Callable[[RunUsage], None]
 

@@ -1,7 +1,7 @@
 """Agents that are made while others run."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -59,16 +59,25 @@ class DynamicAgentRegistry:
         self.max_agents = max_agents
         self._scopes: dict[str, _Names] = {}
         self._makers: dict[str, Maker] = {}
+        self._reserved: set[str] = set()
         keep_scoped(self)
 
     def register(self, config: SubAgentConfig, agent: Any, definition: AgentDefinition | None = None) -> None:
         """Add an agent. Raises ValueError when the name is taken, or as many agents are there as may."""
         name = config["name"]
-        if self.exists(name):
+        if self.is_taken(name):
             raise ValueError(f"Agent '{name}' already exists")
         self.require_room()
         compiled = CompiledSubAgent(name=name, description=config["description"], config=config, agent=agent)
         self._own().entries[name] = _Entry(compiled=compiled, definition=definition)
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """Keep names for the subagents that a toolset has without this registry: no agent can be added under them."""
+        self._reserved.update(names)
+
+    def is_taken(self, name: str) -> bool:
+        """Whether no agent can be added under this name."""
+        return name in self._reserved or self.exists(name)
 
     def require_room(self) -> None:
         """Raise ValueError when as many agents are there as may."""
@@ -150,7 +159,7 @@ class DynamicAgentRegistry:
 
     def note(self, ctx: RunContext[Any]) -> None:
         """Note that the tool call in this context changed the registry, so that `recover` does not repeat it."""
-        if ctx.tool_call_id is not None:
+        if registry_scope.get() and ctx.tool_call_id is not None:
             self._own().applied.add((ctx.run_id, ctx.tool_call_id))
 
     def recover(self, ctx: RunContext[Any]) -> None:

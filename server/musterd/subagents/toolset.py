@@ -13,7 +13,6 @@ from musterd.subagents import texts
 from musterd.subagents.descriptions import REPEATABLE, describe_tools
 from musterd.subagents.host import (
     ASK_TIMEOUT_SECONDS,
-    AskUser,
     Delegation,
     DelegationRefused,
     PreparedSubagent,
@@ -29,6 +28,7 @@ from musterd.subagents.registry import AgentDefinition, DynamicAgentRegistry
 from musterd.subagents.slots import MAX_RUNNING_TASKS
 from musterd.subagents.status import TaskPriority, TaskStatus
 from musterd.subagents.types import (
+    AskUserCallback,
     CompiledSubAgent,
     Complexity,
     ExecutionMode,
@@ -54,6 +54,7 @@ class SubAgentToolset(FunctionToolset[Any]):
     same conversation see them. Under a server the server runs them. One toolset may serve many runs at once: a run sees
     its own tasks alone.
 
+    `registry` has the subagents that are made while agents run; none of them can have the name of one given here.
     `default_model` is for subagents without a model; without it they use their caller's. `toolsets_factory` gets the
     subagent's deps for each task. `max_nesting_depth` is to how many further levels a subagent may delegate.
     `descriptions` replaces the text of tools by their names. `ask_user` answers what subagents ask in sync mode.
@@ -70,7 +71,7 @@ class SubAgentToolset(FunctionToolset[Any]):
         id: str | None = None,  # noqa: A002 - the promised signature
         registry: DynamicAgentRegistry | None = None,
         descriptions: Mapping[str, str] | None = None,
-        ask_user: AskUser | None = None,
+        ask_user: AskUserCallback | None = None,
         usage_limits: UsageLimits | UsageLimitsFactory | None = None,
         *,
         background_outlives_run: bool = False,
@@ -103,6 +104,8 @@ class SubAgentToolset(FunctionToolset[Any]):
             if config["name"] in self._compiled:
                 raise ValueError(f"two subagents are named {config['name']!r}; give each a name of its own")
             self._compiled[config["name"]] = compile_subagent(config, default_model)
+        if registry is not None:
+            registry.reserve(self._compiled)
         listed = [(config["name"], config["description"]) for config in configs]
         for name, text in describe_tools(descriptions, listed).items():
             self.add_function(getattr(self, name), name=name, description=text, metadata=REPEATABLE)
@@ -360,5 +363,7 @@ class _OneRun(WrapperToolset[Any]):
     run_id: str | None
 
     async def __aexit__(self, *args: object) -> bool | None:
-        await self.memory.end_run(self.run_id)
-        return await super().__aexit__(*args)
+        try:
+            return await super().__aexit__(*args)
+        finally:
+            await self.memory.end_run(self.run_id)

@@ -1,6 +1,6 @@
 """Teams of agents with a shared todo list and messages: standalone, and durably under the server."""
 
-from musterd.domain.board import TeamMessage, TodoRefused
+from musterd.domain.board import TeamMessage, TodoRefused, TodoStatus
 from musterd.domain.team_board import UnknownMemberError
 from musterd.teams.agent_team import AgentTeam, MemberStatus, TeamMember, TeamMemberHandle
 from musterd.teams.messages import InboxFullError, TeamMessageBus
@@ -25,6 +25,7 @@ __all__ = [
     "TeamMode",
     "TeamToolset",
     "TodoRefused",
+    "TodoStatus",
     "UnknownMemberError",
     "create_team_toolset",
 ]

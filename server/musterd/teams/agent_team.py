@@ -74,7 +74,8 @@ class _Post:
 class AgentTeam:
     """Members that work side by side on what they are assigned, share a todo list, and write to each other.
 
-    A member does one thing at a time, in the order in which it was assigned. All methods are for one event loop.
+    A member does one thing at a time, in the order in which it was assigned; the task manager keeps the latest task of
+    each. All methods are for one event loop.
     Raises ValueError when two members have the same name, or one is called `leader`.
     """
 
@@ -148,6 +149,7 @@ class AgentTeam:
         await self.task_manager.cancel_all([post.handle.task_id for post in posts if post.handle.task_id is not None])
         for post in posts:
             await self.shared_todos.release(post.handle.name, "the team was dissolved")
+            self._forget(post.handle)
         await self._board.open("", ())
 
     def _agent_of(self, member: TeamMember, roster: Sequence[BoardMember]) -> Agent[None, str]:
@@ -166,6 +168,7 @@ class AgentTeam:
         if not post.waiting:
             return
         handle = post.handle
+        self._forget(handle)
         handle.todo_id, content = post.waiting.popleft()
         handle.task_id, handle.status, handle.result, handle.error = new_id(), MemberStatus.RUNNING, None, None
         run = self._run(post, handle.task_id, handle.todo_id, content)
@@ -176,6 +179,11 @@ class AgentTeam:
         else:
             handle.task = task
             task.add_done_callback(lambda _: self._ended(post))
+
+    def _forget(self, handle: TeamMemberHandle) -> None:
+        """Drop a member's latest task, if it has ended: else the task manager would keep each that there ever was."""
+        if handle.task_id is not None:
+            self.task_manager.forget(handle.task_id)
 
     async def _run(self, post: _Post, task_id: str, todo_id: str, content: str) -> str:
         name = post.handle.name

@@ -6,9 +6,9 @@ from typing import Any
 from pydantic_ai import FunctionToolset, RunContext
 
 from musterd.domain.board import BoardMember
+from musterd.subagents.descriptions import REPEATABLE
 from musterd.subagents.host import Delegation, DelegationRefused, PreparedSubagent, Starter, TaskView
 from musterd.subagents.status import TaskStatus
-from musterd.teams.member_tools import REPEATABLE
 
 LEADER_TOOLSET_ID = "musterd-leader"
 

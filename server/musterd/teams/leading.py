@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 from pydantic_ai import RunContext
@@ -38,7 +38,9 @@ _TASK_ID_LINE = "Task ID:"
 class StartTask(Protocol):
     """Starts a subagent in the background, and returns a text with a line `Task ID: …`."""
 
-    def __call__(self, ctx: RunContext[Any], *, description: str, subagent_type: str, mode: str) -> Awaitable[str]:
+    def __call__(
+        self, ctx: RunContext[Any], *, description: str, subagent_type: str, mode: Literal["async"]
+    ) -> Awaitable[str]:
         """Start it. Called once for each assign_task; what it raises is told to the model."""
         ...
 

@@ -10,13 +10,11 @@ from pydantic_ai import FunctionToolset, RunContext
 
 from musterd.domain.board import LEADER, TodoRefused, TodoStatus, open_blockers
 from musterd.domain.team_board import Board, UnknownMemberError
+from musterd.subagents.descriptions import REPEATABLE
 from musterd.teams.board import TeamBoard, current_board, current_member
 from musterd.teams.messages import InboxFullError
 
 MEMBER_TOOLSET_ID = "musterd-team"
-
-REPEATABLE = {"musterd_repeatable": True}
-"""Metadata of a tool that does its work once, however often the same call is made."""
 
 REFUSALS = (TodoRefused, UnknownMemberError, InboxFullError)
 """What a board raises with a text that is meant for the model."""

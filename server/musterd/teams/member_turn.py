@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
-from pydantic_ai import AgentRunResult, RunContext
+from pydantic_ai import AgentRunResult, DeferredToolRequests, RunContext
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.capabilities.abstract import AgentNode, NodeResult, WrapRunHandler
 from pydantic_ai.models import ModelRequestContext
 from pydantic_graph import End
 
 from musterd.domain.board import TodoRefused, TodoStatus, message_text
+from musterd.subagents.texts import result_text
 from musterd.teams.board import TeamBoard, current_board
 from musterd.teams.memory_board import MemoryTeamBoard
 
@@ -29,10 +30,10 @@ class AssignedTodo(AbstractCapability[Any]):
         self._board = board
 
     async def after_run(self, ctx: RunContext[Any], *, result: AgentRunResult[Any]) -> AgentRunResult[Any]:
-        """Complete the todo, if it is still there and the member's."""
+        """Complete the todo, if it is still there and the member's. What waits for an approval is no result."""
         board = self._board if self._board is not None else current_board.get()
-        if board is not None:
-            await finish_todo(board, self._todo_id, self._member, str(result.output))
+        if board is not None and not isinstance(result.output, DeferredToolRequests):
+            await finish_todo(board, self._todo_id, self._member, result_text(result.output))
         return result
 
 

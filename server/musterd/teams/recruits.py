@@ -84,11 +84,6 @@ class Recruiter:
         self._registry = registry
         self._agent_factory = agent_factory
 
-    @property
-    def has_registry(self) -> bool:
-        """Whether other tools can find the members."""
-        return self._registry is not None
-
     def enlist(self, recruits: Sequence[Recruit]) -> None:
         """Build each member once, and register it if it is not. Whatever is raised passes, and nothing is left then."""
         try:

@@ -9,6 +9,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset, WrapperToolset
 
 from musterd.domain.board import LEADER, message_text
+from musterd.subagents.descriptions import REPEATABLE
 from musterd.subagents.host import PreparedSubagent, TaskView, current_host
 from musterd.subagents.manager import TaskManager
 from musterd.subagents.memory import MemoryHost
@@ -16,7 +17,7 @@ from musterd.subagents.registry import DynamicAgentRegistry
 from musterd.subagents.status import TaskStatus
 from musterd.subagents.types import AgentFactory
 from musterd.teams.leading import Leading, LedTeam, StartFailed, StartTask
-from musterd.teams.member_tools import REFUSALS, REPEATABLE, Seat, TodoToolNames, TodoTools, describe_todos
+from musterd.teams.member_tools import REFUSALS, Seat, TodoToolNames, TodoTools, describe_todos
 from musterd.teams.memory_board import MemoryTeamBoard
 from musterd.teams.recruits import Recruit, Recruiter, TeamMemberSpec, recruits_for
 
@@ -36,7 +37,7 @@ class TeamToolset(FunctionToolset[Any]):
 
     Args:
         id: The toolset's id.
-        descriptions: Texts for the model by tool name that replace those here.
+        descriptions: Texts for the model by tool name that replace those here. Raises ValueError for another name.
         registry: Where members are put while their team lasts, so that other tools find them by name. A member whose
             name is there already is that agent.
         agent_factory: Builds the agent of a member from its config. Called on the event loop when the team is spawned,
@@ -73,6 +74,10 @@ class TeamToolset(FunctionToolset[Any]):
         self.add_function(self.dissolve_team, description=texts.get("dissolve_team"))
         TodoTools(self._find_seat, NO_TEAM).add_to(self, LEADER_TODO_TOOLS, texts)
         self.add_function(self.remove_todo, description=texts.get("remove_todo"))
+        if unknown := texts.keys() - self.tools.keys():
+            raise ValueError(
+                f"descriptions name unknown tools: {', '.join(sorted(unknown))}. The tools are: {', '.join(self.tools)}"
+            )
 
     async def for_run(self, ctx: RunContext[Any]) -> AbstractToolset[Any]:
         """Return the toolset for one run, which ends its team with it. A server sees to that itself."""

@@ -5,7 +5,7 @@ import os
 import socket
 import stat
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -45,7 +45,11 @@ class Binding:
 
 
 class GrpcServer:
-    """Serves the given services, with health for each and reflection."""
+    """Serves the given services, with health for each and reflection.
+
+    With `shares_port` other processes that say the same may listen on the TCP port too: each connection goes to one of
+    them.
+    """
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class GrpcServer:
         max_message_bytes: int,
         max_token_bytes: int,
         with_reflection: bool,
+        shares_port: bool = False,
     ) -> None:
         self.tcp_port: int | None = None
         self._names = [service.full_name for service in services]
@@ -70,7 +75,7 @@ class GrpcServer:
                 ("grpc.server_max_unrequested_time_in_server", MAX_UNREQUESTED_SECONDS),
                 ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
                 ("grpc.http2.min_ping_interval_without_data_ms", MIN_CLIENT_PING_INTERVAL_MS),
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(shares_port)),
             ],
         )
         self._server.add_generic_rpc_handlers(
@@ -110,8 +115,7 @@ class GrpcServer:
             credentials = grpc.ssl_server_credentials([(key, chain)])
             return self._server.add_secure_port(binding.listen, credentials)
         except RuntimeError as error:
-            message = f"cannot listen on {binding.listen}: is another server there? Choose another server.listen"
-            raise OSError(errno.EADDRINUSE, message) from error
+            raise _taken(binding.listen) from error
 
     def _bind_unix(self, path: Path, mode: int) -> None:
         _remove_stale_socket(path)
@@ -133,6 +137,28 @@ class GrpcServer:
         await self._server.stop(grace_seconds)
         if self._unix_socket is not None:
             self._unix_socket.unlink(missing_ok=True)
+
+
+def check_free(listen: str) -> None:
+    """Raise OSError when a process listens on a TCP address: where ports are shared, binding does not tell.
+
+    An address that means nothing is left to who binds it.
+    """
+    host, _, port = listen.rpartition(":")
+    with suppress(socket.gaierror):
+        for family, kind, protocol, _, address in socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as probe:
+                # Connections that have ended are no reason to refuse.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(address)
+                except OSError as error:
+                    raise _taken(listen) from error
+
+
+def _taken(listen: str) -> OSError:
+    message = f"cannot listen on {listen}: is another server there? Choose another server.listen"
+    return OSError(errno.EADDRINUSE, message)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from musterd.auth import acting_user, snapshot, viewer_of
@@ -14,13 +14,12 @@ from musterd.runtime.feed.streams import Streams, StreamScope
 from musterd.runtime.tasks import CancelOutcome, Tasks
 from musterd.transport.call import Call, current_call
 from musterd.transport.codec import requests as decode
-from musterd.transport.codec.tasks import KIND_FROM_WIRE, STATE_FROM_WIRE, encode_task
+from musterd.transport.codec.tasks import EPOCH, KIND_FROM_WIRE, MICROSECOND, STATE_FROM_WIRE, encode_task
 from musterd.transport.paging import PageScope, page_token_invalid
 from musterd.transport.streaming import encode_stream
 from musterd_client.v1 import component_pb2, event_pb2, task_pb2
 from musterd_client.v1 import task_service_pb2 as pb2
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_WAIT_SECONDS = 60.0
 DEFAULT_STEER_WAIT_SECONDS = 30.0
 MAX_STEER_WAIT_SECONDS = 300.0
@@ -172,14 +171,14 @@ def _watch_response(task: task_pb2.Task | None, events: Sequence[event_pb2.RunEv
 
 
 def _position(task: Task) -> tuple[str, str]:
-    return str((task.create_time - EPOCH) // timedelta(microseconds=1)), task.task_id
+    return str((task.create_time - EPOCH) // MICROSECOND), task.task_id
 
 
 def _before(scope: PageScope, page_token: str) -> tuple[datetime, str] | None:
     if (position := scope.position(page_token, 2)) is None:
         return None
     try:
-        return EPOCH + timedelta(microseconds=int(position[0])), position[1]
+        return EPOCH + int(position[0]) * MICROSECOND, position[1]
     except (ValueError, OverflowError):
         raise page_token_invalid() from None
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musterd.domain.ports import Caps, Group
+from musterd.domain.queueing import Caps, Group
 from musterd.runtime.admission import Slot, Slots
 
 CAPS = Caps(in_all=3, per_tenant=2, per_user=2, per_tree=2)

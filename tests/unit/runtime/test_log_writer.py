@@ -10,11 +10,15 @@ from tests.support.clocks import DrivenClock
 from tests.support.stored_runs import begin_task, complete, deltas
 
 from musterd.domain.errors import MusterdError, Reason
-from musterd.domain.event import Event, TextDelta
-from musterd.domain.ports import Lost, Store, Stored, TaskWrite
+from musterd.domain.event import Event, TaskCanceled, TaskStarted, TextDelta
+from musterd.domain.ports import CancelOrder, Lost, Store, Stored, TaskWrite
+from musterd.domain.principal import Viewer
+from musterd.domain.task import TaskState, Usage
 from musterd.runtime.feed.log import AttemptLost, LogWriter, RunLog, window_seconds
 from musterd.runtime.limits import Limits
 from musterd.store.sqlite import SqliteStore
+
+ORDER = CancelOrder(hard=True, grace_seconds=0.0, reason="", cascade=False, user_id="ada")
 
 
 class Watched:
@@ -223,3 +227,61 @@ async def test_what_cannot_be_stored_fails_its_own_run_alone(store: Watched) -> 
     assert await texts(store, good_task.task_id) == ["0 "]
     assert await texts(store, bad_task.task_id) == ["0 ", "1 "]
     await writer.close()
+
+
+async def test_a_log_has_one_end_whoever_is_first(store: Watched) -> None:
+    """R2: a run may stop while the end that was put upon it waits for the store; what comes after is not stored."""
+    writer = writer_of(store, DrivenClock())
+    task = await begin_task(store.real)
+    log = writer.open_log(task.task_id, task.attempt, lambda: None)
+    store.gate.clear()
+    log.say(*deltas(1))
+    holding = asyncio.ensure_future(log.commit())
+    await asyncio.sleep(0)
+    first = asyncio.ensure_future(log.end(TaskCanceled(usage=Usage()), state=TaskState.CANCELED, usage=Usage()))
+    await asyncio.sleep(0)
+    log.say(*deltas(1))
+    log.delta(*deltas(1))
+    with pytest.raises(AttemptLost):
+        await log.end(TaskCanceled(usage=Usage()), state=TaskState.CANCELED, usage=Usage())
+    store.gate.set()
+    await asyncio.gather(holding, first)
+    events = (await store.real.read_events(task.task_id, 0, 100)).events
+    assert [type(event.payload) for event in events] == [TaskStarted, TextDelta, TaskCanceled]
+    await writer.close()
+
+
+async def test_a_log_whose_end_cannot_be_stored_may_end_otherwise(store: Watched) -> None:
+    """R7: its task would never end."""
+    writer = writer_of(store, DrivenClock())
+    task = await begin_task(store.real)
+    log = writer.open_log(task.task_id, task.attempt, lambda: None)
+    with pytest.raises(ValueError, match="surrogates"):
+        await log.end(TaskCanceled(reason="\ud800", usage=Usage()), state=TaskState.CANCELED, usage=Usage())
+    await log.end(TaskCanceled(usage=Usage()), state=TaskState.CANCELED, usage=Usage())
+    events = (await store.real.read_events(task.task_id, 0, 100)).events
+    assert [type(event.payload) for event in events] == [TaskStarted, TaskCanceled]
+    await writer.close()
+
+
+async def test_what_cannot_be_stored_is_told_before_the_end_is_said(store: Watched) -> None:
+    """R7: else the end would be stored, and its caller would learn that it was not."""
+    writer = writer_of(store, DrivenClock())
+    task = await begin_task(store.real)
+    log = writer.open_log(task.task_id, task.attempt, lambda: None)
+    log.say(TextDelta(step=1, part_index=0, text="\ud800"))
+    while log.backlog:  # noqa: ASYNC110 - nobody waits for what was said
+        await asyncio.sleep(0)
+    await writer_is_idle(store)
+    with pytest.raises(ValueError, match="surrogates"):
+        await log.end(TaskCanceled(usage=Usage()), state=TaskState.CANCELED, usage=Usage())
+    await writer.close()
+    events = (await store.real.read_events(task.task_id, 0, 100)).events
+    assert [type(event.payload) for event in events] == [TaskStarted]
+
+
+async def writer_is_idle(store: Watched) -> None:
+    """Return once the store has answered all that was handed to it before."""
+    with pytest.raises(MusterdError):
+        await store.real.request_cancel(Viewer(tenant_id="acme", user_id="ada"), "none", ORDER, None)
+    await asyncio.sleep(0)

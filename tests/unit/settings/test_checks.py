@@ -177,7 +177,10 @@ def test_a_store_url_names_a_file(url: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("postgresql://db/musterd", "there is no store for 'postgresql'"),
+        ("mysql://db/musterd", "there is no store for 'mysql'"),
+        ("postgresql://", "must name a database"),
+        ("postgresql://db", "must name a database"),
+        ("postgres://db:5432/", "must name a database"),
         ("musterd.db", "must be a URL"),
         ("", "must be a URL"),
         ("sqlite://", "must name a file"),
@@ -190,6 +193,60 @@ def test_a_store_url_names_a_file(url: str, path: str) -> None:
 )
 def test_another_store_url_is_refused(url: str, words: str) -> None:
     refuse("store", words, url=url)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_a_store_may_be_shared(scheme: str) -> None:
+    """R3."""
+    assert StoreSettings(url=f"{scheme}://musterd@db:5432/musterd?sslmode=verify-full").is_shared
+    assert not StoreSettings().is_shared
+
+
+@pytest.mark.parametrize(
+    ("field", "least", "most"),
+    [
+        ("connections_max", 2, 1_000),
+        ("statement_timeout_seconds", 1, 600),
+        ("lease_seconds", 3, 600),
+        ("poll_seconds", 0.1, 60),
+    ],
+)
+def test_what_the_store_of_many_processes_may_be_told_has_bounds(field: str, least: float, most: float) -> None:
+    """R3."""
+    for value in (least, most):
+        assert getattr(StoreSettings.model_validate({field: value}), field) == value
+    refuse("store", f"greater than or equal to {least:g}", **{field: least - 0.05 if least < 1 else least - 1})
+    refuse("store", f"less than or equal to {most:g}", **{field: most + 1})
+
+
+@pytest.mark.parametrize("name", ["", "x" * 64])
+def test_a_schema_has_a_name_that_postgresql_takes(name: str) -> None:
+    """R3."""
+    assert StoreSettings(db_schema="x" * 63).db_schema == "x" * 63
+    refuse("store", "String should have at", db_schema=name)
+
+
+POSTGRES = {"url": "postgresql://musterd@db/musterd"}
+
+
+def test_several_workers_share_a_port_and_a_database() -> None:
+    """R3."""
+    for workers in (1, 2, 256):
+        both = Settings.model_validate({"server": {"workers": workers, "unix_socket": "a.sock"}, "store": POSTGRES})
+        assert both.server.workers == workers
+    for workers in (0, 257):
+        refuse("server", "than or equal to", workers=workers)
+
+
+def test_several_workers_are_refused_where_they_cannot_share() -> None:
+    """R3."""
+    refuse("server", "cannot share a unix socket: set listen", workers=2, listen="", unix_socket="a.sock")
+    for listen in ("127.0.0.1:0", "[::1]:00"):
+        refuse("server", "port 0 is another one for each: name a port in listen", workers=2, listen=listen)
+    with pytest.raises(ValidationError, match=r"an SQLite file is for one process: set store\.url"):
+        Settings.model_validate({"server": {"workers": 2}})
+    alone = {"server": {"workers": 1, "listen": "127.0.0.1:0"}}
+    assert Settings.model_validate(alone).server.workers == 1
 
 
 def test_limits_of_runs_fit_together() -> None:

@@ -44,6 +44,23 @@ def test_a_secret_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ada:hunter2@db:5432/musterd", "postgresql://ada:**********@db:5432/musterd"),
+        ("postgresql://ada:hunter2%40@[::1]/musterd?sslmode=require", "postgresql://ada:**********@[::1]/musterd?sslmode=require"),
+        ("postgres://:hunter2@db/musterd", "postgres://:**********@db/musterd"),
+        ("postgresql://ada@db/musterd", "postgresql://ada@db/musterd"),
+    ],
+)  # fmt: skip
+def test_the_password_of_the_database_is_masked(url: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R3."""
+    monkeypatch.setenv("MUSTERD_STORE__URL", url)
+    text = show_settings(load_settings())
+    assert tomllib.loads(text)["store"]["url"] == shown
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
     "auth",
     [
         {"secret": "hunter2"},

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from tests.contract.values import ADMIN, ANNA, ANNA_ELSEWHERE, GREETER, OWNER, make_root, make_spec, start
 
-from musterd.domain.ports import Group, TaskQuery
+from musterd.domain.ports import TaskQuery
 from musterd.domain.principal import Viewer
+from musterd.domain.queueing import Group
 from musterd.domain.task import Part, TaskState
 from musterd.store.blobs import INLINE_PART_MAX_BYTES
 from musterd.store.sqlite import SqliteStore

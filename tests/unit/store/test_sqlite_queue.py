@@ -10,7 +10,7 @@ import pytest
 from tests.contract.queueing import claim_ids, ids, make_queued
 from tests.contract.values import ANNA, ANNA_ELSEWHERE, start
 
-from musterd.domain.ports import QUEUE_STEP_SECONDS, Caps
+from musterd.domain.queueing import QUEUE_STEP_SECONDS, Caps
 from musterd.domain.task import Priority, TaskState
 from musterd.store.sqlite import SqliteStore
 

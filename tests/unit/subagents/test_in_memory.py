@@ -10,7 +10,7 @@ from pydantic_ai import Agent, DeferredToolRequests, RunContext
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.toolsets import FunctionToolset
-from pydantic_ai.usage import UsageLimits
+from pydantic_ai.usage import RunUsage, UsageLimits
 from tests.blackbox.subagent_scripts import child, gated, on_last, over, parent, task, wait_all
 from tests.support.gated_model import Gate
 from tests.support.turns import Call, Said, all_returned, report, started_ids, taking
@@ -19,6 +19,7 @@ from musterd.subagents import (
     SubAgentConfig,
     SubAgentDepsProtocol,
     SubagentFailedError,
+    TaskHandle,
     TaskManager,
     TaskStatus,
     UsageLimitsFactory,
@@ -109,6 +110,28 @@ async def test_old_tasks_are_forgotten_but_not_those_of_a_live_run() -> None:
     current_host.reset(token)
     assert seen == [3]
     assert len(manager.list_handles()) == 2
+
+
+async def test_two_hosts_of_one_manager_get_along() -> None:
+    """S12: what one of them forgets the other one does not find."""
+    manager = TaskManager()
+    first, second = MemoryHost(manager, max_past_tasks=0), MemoryHost(manager, max_past_tasks=0)
+    ctx = RunContext[None](deps=None, model=taking("x"), usage=RunUsage(), run_id="run")
+
+    async def work() -> str:
+        return "done"
+
+    ended = manager.create_task("one", work(), TaskHandle("one", "worker", "do it"))
+    for host in (first, second):
+        host.adopt(ctx, "one")
+        host.adopt(ctx, "missing")
+    await ended
+    view = await second.find(ctx, "one")
+    assert view is not None
+    assert view.result == "done"
+    await first.end_run("run")
+    assert (await second.find(ctx, "one"), await second.find(ctx, "missing")) == (None, None)
+    await second.end_run("run")
 
 
 async def test_more_tasks_than_may_wait_are_refused_with_what_to_do() -> None:

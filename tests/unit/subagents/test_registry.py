@@ -1,12 +1,15 @@
 """Agents that are made while others run, and whose they are."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
-from pydantic_ai import Agent
+from pydantic_ai import Agent, RunContext
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.toolsets import FunctionToolset
+from pydantic_ai.usage import RunUsage
 from tests.blackbox.subagent_scripts import child, over, parent, task
 from tests.support.turns import Call, Said, all_returned, report, taking
 
@@ -121,6 +124,35 @@ async def test_what_cannot_be_made_is_refused_in_this_order() -> None:
     ]
     assert [text[: len(start)] for text, start in zip(said, starts, strict=True)] == starts
     assert registry.list_agents() == ["there"]
+
+
+async def test_no_agent_is_made_under_the_name_of_a_subagent() -> None:
+    """S10: `task` would give its tasks to the subagent, and nobody would know."""
+    registry = DynamicAgentRegistry()
+    over(child(taking("x")), registry=registry)
+    factory = create_agent_factory_toolset(registry, default_model=taking("x"))
+    refused, listed = await asked(factory, create("worker"), ("list_agents", {}))
+    assert refused == "Error: Agent 'worker' already exists"
+    assert listed == "No dynamically created agents."
+    with pytest.raises(ValueError, match="Agent 'worker' already exists"):
+        registry.register(config("worker"), None)
+
+
+class CallId(str):
+    """A text of which one can see whether somebody still has it."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_without_a_server_no_call_is_remembered() -> None:
+    """S11: the registry lives as long as the application, and applies no earlier call again."""
+    registry = DynamicAgentRegistry()
+    call_id = CallId("call-1")
+    has_it = weakref.ref(call_id)
+    registry.note(RunContext[None](deps=None, model=TestModel(), usage=RunUsage(), tool_call_id=call_id))
+    del call_id
+    gc.collect()
+    assert has_it() is None
 
 
 async def test_capabilities_without_a_map_are_refused() -> None:

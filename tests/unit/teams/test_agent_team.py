@@ -51,6 +51,19 @@ async def test_a_team_works_on_what_it_is_given() -> None:
     assert await todos.count() == 1
 
 
+async def test_the_task_manager_keeps_the_latest_task_of_each_member() -> None:
+    """T4: a team that works for long does not fill the memory; one that is dissolved leaves nothing."""
+    tasks = TaskManager()
+    team = AgentTeam("crew", [member("ann", "a page", "a poem"), member("bob", "a picture")], task_manager=tasks)
+    await team.spawn()
+    for name, what in (("ann", "write"), ("bob", "draw"), ("ann", "rhyme")):
+        await team.assign(name, what)
+        await team.wait_all()
+    assert [handle.description for handle in tasks.list_handles()] == ["draw", "rhyme"]
+    await team.dissolve()
+    assert tasks.list_handles() == []
+
+
 async def test_a_member_takes_part_with_tools_of_its_own() -> None:
     """T6: it adds a todo, claims and completes it, reads the list, and writes to the leader and the others."""
     todos = SharedTodoList()

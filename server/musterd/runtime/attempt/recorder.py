@@ -54,6 +54,7 @@ class StepRecorder:
     """Numbers the steps of one attempt, and decides for each whether it is played again or recorded.
 
     `usage` is the run's own usage object, shared with pydantic-ai. `partial` is the response that was cut off last.
+    `spent` is what the task had spent when the attempt began.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class StepRecorder:
         steers: dict[str, Steer],
         *,
         budget: TaskBudget,
+        spent: Usage,
         clock: Clock,
         limits: Limits,
         retry: RetryConfig,
@@ -77,6 +79,7 @@ class StepRecorder:
         self._clock = clock
         self._limits = limits
         self._budget = budget
+        self._spent = spent
         self._retry = retry
         self._new_steers: tuple[Steer, ...] = ()
         self._request = _Request()
@@ -252,8 +255,8 @@ class StepRecorder:
         await self.log.commit()
 
     def total_usage(self) -> Usage:
-        """Return what the run spent so far, a cut-off response included."""
-        return usage_of(self.usage, self._partial_usage)
+        """Return what the run spent so far, a cut-off response included; before a replay is through, what is stored."""
+        return usage_of(self.usage, self._partial_usage).at_least(self._spent)
 
     def partial_text(self) -> str:
         """Return the text of the response that was cut off last; empty when there is none."""

@@ -14,8 +14,9 @@ from pydantic_ai.usage import UsageLimits as AgentUsageLimits
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.task import Delegate
-from musterd.subagents.host import ASK_TIMEOUT_SECONDS, AskUser, Delegator, PreparedSubagent
+from musterd.subagents.host import ASK_TIMEOUT_SECONDS, Delegator, PreparedSubagent
 from musterd.subagents.retry import RetryConfig
+from musterd.subagents.types import AskUserCallback
 from musterd.teams.member_tools import member_toolset
 from musterd.teams.prompts import member_instructions
 from musterd.teams.team import Team
@@ -31,7 +32,7 @@ class Asking:
     """
 
     max_questions: int | None = None
-    ask_user: AskUser | None = None
+    ask_user: AskUserCallback | None = None
     timeout_seconds: float = ASK_TIMEOUT_SECONDS
 
 
@@ -102,7 +103,7 @@ def descend(node: Node, path: Sequence[Delegate], description: str, prompt: Prom
         except LookupError as error:
             raise MusterdError(
                 reason=Reason.TASK_LOST,
-                message=f"the component no longer has the part {step.name!r}, which this task runs: {error}",
+                message=f"the component no longer has the part {step.name!r}, which this task runs",
                 cause="COMPONENT_CHANGED",
             ) from error
     return node

@@ -101,16 +101,17 @@ class Children:
         )
         return list(reversed(await self.patiently(lambda: self.store.list_tasks(query))))
 
-    async def finish(self, parent: Task, reason: str, grace_seconds: float) -> None:
+    async def finish(self, parent: Task, reason: str, order: CancelOrder | None) -> None:
         """Cancel the children that do not outlive their parent, and return when they have ended.
 
-        Those that were canceled with their parent have the grace that they were given.
+        Those that were canceled with their parent, by `order`, have the grace that they were given.
         """
         viewer = owner_of(parent)
+        grace_seconds = 0.0 if order is None else order.grace_seconds
         patience = grace_seconds + self.limits.cancel_abandon_seconds * FINISH_PATIENCE
         while attached := await self._attached_to(parent):
             for child in attached:
-                if child.state is not TaskState.CANCELING:
+                if order is None or child.state is not TaskState.CANCELING:
                     await self.cancel(viewer, child.task_id, hard=True, reason=reason)
             ids = [child.task_id for child in attached]
             try:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from pydantic_ai.models import Model
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import SubtaskStarted, TaskStarted
 from musterd.domain.ids import derived_id
-from musterd.domain.ports import NewTask, RequestKey, Steer, TaskQuery
+from musterd.domain.ports import NewTask, RequestKey, Steer, SteerState, TaskQuery
 from musterd.domain.task import (
     ComponentKind,
     ComponentRef,
@@ -258,8 +259,16 @@ class EngineHost:
         while (task := await self._find(task_id)) is not None:
             oldest = task.questions[0].question_id if task.questions else ""
             try:
-                await self._children.store.answer(
-                    self._viewer, task_id, question_id or oldest, answer=answer, user_id="", request=key
+                await self._children.patiently(
+                    partial(
+                        self._children.store.answer,
+                        self._viewer,
+                        task_id,
+                        question_id or oldest,
+                        answer=answer,
+                        user_id="",
+                        request=key,
+                    )
                 )
             except MusterdError as error:
                 if error.reason is not Reason.TASK_NOT_WAITING:
@@ -278,12 +287,14 @@ class EngineHost:
         key = self._key(ctx, "send_message_to_subagent", task_id, message)
         wished = Steer(steer_id=key.request_id, task_id=task_id, message=message, user_id="")
         try:
-            steer, _ = await self._children.store.add_steer(self._viewer, wished, key)
+            steer, _ = await self._children.patiently(lambda: self._children.store.add_steer(self._viewer, wished, key))
         except MusterdError as error:
             if error.reason is Reason.TASK_NOT_STEERABLE:
                 return False
             raise
-        self._children.launcher.steer(steer)
+        # A repeated call may find that the task has read it, in an earlier attempt that this one does not know of.
+        if steer.state is SteerState.PENDING:
+            self._children.launcher.steer(steer)
         return True
 
     def _key(self, ctx: RunContext[Any], method: str, *content: str) -> RequestKey:

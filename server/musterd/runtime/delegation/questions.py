@@ -55,7 +55,11 @@ class Questions:
         question, task, control = asked.question, self._scope.task, self._scope.control
         children, store = self._children, self._children.store
         seconds = (question.expire_time - await children.patiently(store.now)).total_seconds()
-        with children.changes.watch([task.task_id]) as waiter, control.waking(waiter), suppress(TimeoutError):
+        with (
+            children.changes.watch([task.task_id], for_others=True) as waiter,
+            control.waking(waiter),
+            suppress(TimeoutError),
+        ):
             async with asyncio.timeout(max(0.0, seconds)):
                 while asked.state is QuestionState.OPEN and control.order is None:
                     asked = await children.patiently(lambda: store.get_question(question.question_id))

@@ -26,6 +26,17 @@ class Follower:
         self._wake_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._failure: MusterdError | None = None
+        self._is_behind = False
+
+    @property
+    def reach(self) -> int:
+        """The last sequence that was handed over or waits here."""
+        return self._queue[-1].sequence if self._queue else self.cursor
+
+    def poke(self) -> None:
+        """Look into the store: another process may have stored something."""
+        self._is_behind = True
+        self._rouse()
 
     def push(self, events: Sequence[Event]) -> None:
         """Take events of the tree, as they were committed."""
@@ -53,7 +64,7 @@ class Follower:
 
     async def wait(self, timeout_seconds: float) -> bool:
         """Return True once there is something to take, False when the time runs out."""
-        if self._queue or self._failure is not None:
+        if self._queue or self._is_behind or self._failure is not None:
             return True
         loop = asyncio.get_running_loop()
         self._wake = loop.create_future()
@@ -63,7 +74,7 @@ class Follower:
             await self._wake
         finally:
             self._wake = None
-        return bool(self._queue) or self._failure is not None
+        return bool(self._queue) or self._is_behind or self._failure is not None
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         """See that a timer rings in time; one serves many waits, for events come and end most of them early."""
@@ -98,7 +109,7 @@ class Follower:
         if queue and queue[0].sequence <= self.cursor:
             queue[:] = [event for event in queue if event.sequence > self.cursor]
         if not queue:
-            return ()
+            return await self.catch_up(limit) if self._is_behind else ()
         if queue[0].sequence > self.cursor + 1:
             return await self.catch_up(limit)
         events = queue[:limit]
@@ -114,6 +125,7 @@ class Follower:
     async def catch_up(self, limit: int) -> Sequence[Event]:
         """Return stored events after the cursor, at most `limit`; none when the cursor is at the end of the log."""
         self._raise_failure()
+        self._is_behind = False
         page = await self._store.read_events(self.root_task_id, self.cursor, limit)
         if self.cursor + 1 < page.oldest_sequence:
             raise MusterdError(
@@ -123,17 +135,19 @@ class Follower:
             )
         if page.events:
             self.cursor = page.events[-1].sequence
+            self._is_behind = self.cursor < page.last_sequence
         return page.events
 
 
 class Hub:
-    """Hands every commit of the store to the followers of its trees."""
+    """Hands every commit of the store to the followers of its trees. `on_follow` is told what is followed."""
 
     def __init__(self, store: Store, limits: Limits) -> None:
         self._store = store
         self._limits = limits
         self._followers: dict[str, list[Follower]] = {}
         self._listeners: list[Callable[[Sequence[Event]], None]] = []
+        self.on_follow: Callable[[str], None] = lambda _: None
         self._make_error: Callable[[], MusterdError] | None = None
 
     def listen(self, listener: Callable[[Sequence[Event]], None]) -> None:
@@ -163,11 +177,25 @@ class Hub:
 
     def follow(self, root_task_id: str, after_sequence: int) -> Follower:
         """Return a follower that misses nothing from now on. Hand it back with `leave`."""
+        self.on_follow(root_task_id)
         follower = Follower(root_task_id, after_sequence, self._store, self._limits)
         self._followers.setdefault(root_task_id, []).append(follower)
         if self._make_error is not None:
             follower.fail(self._make_error())
         return follower
+
+    def poke(self, root_task_id: str) -> None:
+        """Let the followers of a tree look into the store: another process has stored something."""
+        for follower in self._followers.get(root_task_id, ()):
+            follower.poke()
+
+    def followed_roots(self) -> Sequence[str]:
+        """Return the roots of the trees that are followed here."""
+        return list(self._followers)
+
+    def is_behind(self, root_task_id: str, last_sequence: int) -> bool:
+        """Whether some follower of a tree has not got its log up to here."""
+        return any(follower.reach < last_sequence for follower in self._followers.get(root_task_id, ()))
 
     def leave(self, follower: Follower) -> None:
         """Stop feeding a follower."""

@@ -57,6 +57,7 @@ class RunLog:
         self._waiters: list[Waiter] = []
         self._writes_count = 0
         self._is_lost = False
+        self._has_ended = False
         self._refusal: Exception | None = None
 
     @property
@@ -66,6 +67,8 @@ class RunLog:
 
     def delta(self, payload: Payload) -> None:
         """Say a piece of a response, which may wait for the flush window unless none was stored within it."""
+        if self._has_ended:
+            return
         self._payloads.append(payload)
         is_first, self.has_deltas = not self.has_deltas, True
         self._writer.touch(self, is_first=is_first)
@@ -81,8 +84,10 @@ class RunLog:
     ) -> None:
         """Say something that is stored as soon as the writer gets to it; its pieces are stored together.
 
-        What `can_wait` is stored with what comes next, or when the flush window ends.
+        What `can_wait` is stored with what comes next, or when the flush window ends. After the end nothing is.
         """
+        if self._has_ended:
+            return
         self._payloads += payloads
         self._applied_steer_ids += applied_steer_ids
         if step is not None:
@@ -101,11 +106,7 @@ class RunLog:
 
         Raises AttemptLost, or once what the store said of something that it cannot hold.
         """
-        if self._is_lost:
-            raise AttemptLost
-        if self._refusal is not None:
-            refusal, self._refusal = self._refusal, None
-            raise refusal
+        self._check()
         waiter: Waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._writer.schedule(self)
@@ -120,10 +121,26 @@ class RunLog:
         output: Output | None = None,
         error: TaskError | None = None,
     ) -> None:
-        """Store the terminal event, with all that was said before it. Raises AttemptLost."""
+        """Store the terminal event, with all that was said before it. Raises as `commit`; AttemptLost if it has one."""
+        if self._has_ended:
+            raise AttemptLost
+        self._check()
         self._output, self._error = output, error
         self.say(payload, state=state, usage=usage)
-        await self.commit()
+        self._has_ended = True
+        try:
+            await self.commit()
+        except Exception:
+            # It may end otherwise.
+            self._has_ended = False
+            raise
+
+    def _check(self) -> None:
+        if self._is_lost:
+            raise AttemptLost
+        if self._refusal is not None:
+            refusal, self._refusal = self._refusal, None
+            raise refusal
 
     def take(self, now: float) -> tuple[TaskWrite, list[Waiter]]:
         """Hand over what is buffered as one write, with those who wait for it."""
@@ -264,7 +281,8 @@ class LogWriter:
                     _fail_all(waiters, AttemptLost())
                 case error:
                     logger.error("write_refused", task=log.task_id, exception=traceback_of(error))
-                    log.refuse(error)
+                    if all(waiter.done() for waiter in waiters):
+                        log.refuse(error)
                     _fail_all(waiters, error)
 
     async def _write_until_stored(self, writes: list[TaskWrite]) -> list[Stored | Lost | Exception]:

@@ -108,7 +108,7 @@ class TeamRun:
     async def turns(self) -> Sequence[Task]:
         """Return all turns of members so far."""
         task_id = self.scope.task.task_id
-        below = await self.children.store.get_descendants(task_id)
+        below = await self.children.patiently(lambda: self.children.store.get_descendants(task_id))
         return [task for task in below if task.parent_task_id == task_id and task.component.kind in MEMBER_KINDS]
 
     async def check_failures(self) -> None:

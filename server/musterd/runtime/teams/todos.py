@@ -93,7 +93,8 @@ class _Shift:
         async with run.scope.time_limit(), run.children.slots.waiting(run.scope.slot):
             while True:
                 run.scope.control.check()
-                with run.children.changes.watch([task_id, *(turn_id for turn_id, _ in self.turns.values())]) as waiter:
+                watched = [task_id, *(turn_id for turn_id, _ in self.turns.values())]
+                with run.children.changes.watch(watched, for_others=True) as waiter:
                     if await run.scope.control.guard(self._step()):
                         continue
                     if not self.turns:
@@ -113,7 +114,8 @@ class _Shift:
         if not self.turns:
             return False
         turn_ids = [turn_id for turn_id, _ in self.turns.values()]
-        tasks = await run.children.store.get_tasks(owner_of(run.scope.task), turn_ids)
+        owner = owner_of(run.scope.task)
+        tasks = await run.children.patiently(lambda: run.children.store.get_tasks(owner, turn_ids))
         ended = {task.task_id: task for task in tasks if task.state.is_terminal}
         for member, (turn_id, todo_id) in list(self.turns.items()):
             if turn_id in ended:

@@ -15,12 +15,10 @@ from musterd.domain.ports import (
     BoardRecord,
     CancelOrder,
     CancelRecord,
-    Caps,
     ClaimedTask,
     CommitListener,
     Created,
     EventPage,
-    Group,
     Inbox,
     Lost,
     NewTask,
@@ -31,6 +29,7 @@ from musterd.domain.ports import (
     TaskWrite,
 )
 from musterd.domain.principal import Identity, Viewer
+from musterd.domain.queueing import Caps, Group
 from musterd.domain.step import Journal
 from musterd.domain.task import Task
 from musterd.domain.team_board import Board, BoardCommand
@@ -117,6 +116,31 @@ class SqliteStore:
     async def has_claimable(self, owner: str) -> bool:
         """Return whether anything could be claimed if there were no caps."""
         return bool(await self._read(partial(claiming.find_claimable, owner=owner, limit=1)))
+
+    async def add_lease(self, owner: str, seconds: float) -> None:
+        """Do nothing: the file has one process, which lives as long as it has it."""
+
+    async def renew_lease(self, owner: str, seconds: float) -> bool:  # noqa: ARG002 - of the port
+        """Return True: the file has one process."""
+        return True
+
+    async def end_lease(self, owner: str) -> None:
+        """Do nothing: the next process that has the file knows that all others are dead."""
+
+    async def find_held(self, owner: str) -> Mapping[str, int]:
+        """Return the attempts of the tasks that an owner holds, by task id."""
+        return await self._read(partial(claiming.find_held, owner=owner))
+
+    async def maintain(self) -> None:
+        """Do nothing: SQLite looks after itself."""
+
+    async def find_orders(self, owner: str) -> Sequence[str]:
+        """Return the ids of the owner's tasks for which a message or an order to cancel waits."""
+        return await self._read(partial(inbox.find_orders, owner=owner))
+
+    async def get_last_sequences(self, root_task_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return where the logs of trees end."""
+        return await self._read(partial(events.read_last_sequences, root_task_ids=root_task_ids))
 
     async def count_queued(self) -> int:
         """Return how many tasks are SUBMITTED."""

@@ -8,8 +8,9 @@ import structlog
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Payload, TaskFailed
-from musterd.domain.ports import Caps, ClaimedTask, Group, RequestKey
+from musterd.domain.ports import ClaimedTask, RequestKey
 from musterd.domain.principal import Identity, Viewer
+from musterd.domain.queueing import Caps, Group
 from musterd.domain.task import Task, TaskError, TaskState
 from musterd.store.encoding import TEXTS
 from musterd.store.errors import UnreadableRowError
@@ -39,7 +40,13 @@ _FIND_CLAIMABLE = (
     + "ORDER BY queue_key, task_id LIMIT :limit"
 )
 _COUNT_QUEUED = "SELECT count(*) FROM task INDEXED BY task_queued WHERE state = 'submitted'"
+_FIND_HELD = "SELECT task_id, attempt FROM task WHERE owner = ? AND end_time IS NULL AND state <> 'auth_required'"
 _RELEASE = "UPDATE task SET owner = NULL, update_time = ? WHERE number = ?"
+
+
+def find_held(connection: sqlite3.Connection, owner: str) -> Mapping[str, int]:
+    """Return the attempts of the tasks that an owner holds."""
+    return dict(connection.execute(_FIND_HELD, (owner,)).fetchall())
 
 
 def claim(

@@ -1,7 +1,8 @@
 """New tasks."""
 
 from musterd.domain.errors import MusterdError, Reason, task_not_found
-from musterd.domain.ports import QUEUE_STEP_SECONDS, Created, NewTask
+from musterd.domain.ports import Created, NewTask
+from musterd.domain.queueing import QUEUE_STEP_SECONDS
 from musterd.domain.task import Task, TaskState
 from musterd.store.encoding import LABELS, TEXT, USAGE_LIMITS
 from musterd.store.sqlite.claiming import count_queued

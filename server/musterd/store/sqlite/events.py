@@ -1,11 +1,12 @@
 """Pages of logs."""
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 from musterd.domain.event import Event
 from musterd.domain.ports import EventPage
 from musterd.domain.task import ComponentKind, ComponentRef
-from musterd.store.encoding import decode_payload, from_micros
+from musterd.store.encoding import TEXTS, decode_payload, from_micros
 
 _FIND_TREE = """
 SELECT number, last_sequence, (SELECT min(sequence) FROM event WHERE tree = tree.number)
@@ -19,6 +20,15 @@ WHERE tree = ? AND sequence > ?
 ORDER BY sequence
 LIMIT ?
 """
+_READ_LAST_SEQUENCES = """
+SELECT root_task_id, last_sequence FROM tree WHERE root_task_id IN (SELECT value FROM json_each(?))
+"""
+
+
+def read_last_sequences(connection: sqlite3.Connection, root_task_ids: Sequence[str]) -> Mapping[str, int]:
+    """Return where the logs of trees end; nothing for those that do not exist."""
+    ids = TEXTS.encode(tuple(root_task_ids)).decode()
+    return dict(connection.execute(_READ_LAST_SEQUENCES, (ids,)).fetchall())
 
 
 def read_events(connection: sqlite3.Connection, root_task_id: str, after_sequence: int, limit: int) -> EventPage:

@@ -30,6 +30,10 @@ _FIND_PENDING = """
 SELECT entry_id FROM inbox WHERE task_id = ? AND kind = 'steer' AND state = 'pending' ORDER BY position
 """
 _REFUSE = "UPDATE inbox SET state = 'refused' WHERE task_id = ? AND kind = 'steer' AND state = 'pending'"
+_FIND_ORDERS = """
+SELECT DISTINCT task.task_id FROM task JOIN inbox ON inbox.task_id = task.task_id AND inbox.state = 'pending'
+WHERE owner = ? AND end_time IS NULL
+"""
 
 
 def add_steer(transaction: Transaction, viewer: Viewer, steer: Steer, request: RequestKey | None) -> tuple[Steer, Task]:
@@ -65,6 +69,11 @@ def read_steer(connection: sqlite3.Connection, steer_id: str) -> Steer:
     if row is None:
         raise LookupError(f"there is no steering message {steer_id!r}")
     return _to_steer(row)
+
+
+def find_orders(connection: sqlite3.Connection, owner: str) -> Sequence[str]:
+    """Return the ids of an owner's tasks for which something waits."""
+    return [task_id for (task_id,) in connection.execute(_FIND_ORDERS, (owner,)).fetchall()]
 
 
 def read_inbox(connection: sqlite3.Connection, task_id: str) -> Inbox:

@@ -6,7 +6,7 @@ from tests.unit.client.cli.happenings import ROOT_ID, USAGE, began, happened, so
 
 from musterd.cli.live import LiveTree
 from musterd.cli.tree import in_order, tree_of
-from musterd.cli.tree_rendering import table_of_tasks
+from musterd.cli.tree_rendering import TABLE_MIN_WIDTH, print_tasks, table_of_tasks
 from musterd_client import Event, Output, QuestionAsked, Steered, Task, TaskCompleted, TaskState, TextDelta
 
 TASK = some_task()
@@ -127,6 +127,18 @@ def test_closing_gives_the_cursor_back_however_often(terminal: Terminal) -> None
     terminal.display.close()
 
     assert terminal.written().count("\x1b[?25l") == terminal.written().count("\x1b[?25h") == 1
+
+
+@pytest.mark.parametrize("width", [TABLE_MIN_WIDTH - 1, TABLE_MIN_WIDTH])
+def test_a_terminal_of_any_width_shows_what_stored_tasks_are_to_do(width: int) -> None:
+    """R4: with the whole id; where there is no room for a table, in lines."""
+    task_id = "1bba2871-42b6-8259-8513-28fcfdf188a6"
+    console = Console(file=StringIO(), force_terminal=True, width=width, color_system=None)
+    child = some_task(task_id, ROOT_ID, description="look around", usage=USAGE)
+    with console.capture() as captured:
+        print_tasks(in_order(tree_of(TASK, [child])), console)
+    assert all(part in captured.get() for part in (task_id, "look around"))
+    assert ("└─" in captured.get()) == (width >= TABLE_MIN_WIDTH)
 
 
 def test_a_table_of_stored_tasks_shows_ids_and_descriptions() -> None:

@@ -1,0 +1,35 @@
+"""What the server's processes write about themselves."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import EventDict
+
+
+def configure_logging(level: str, log_format: str, worker: int | None = None) -> None:
+    """Send structured log lines to standard error, as text for people or as JSON for machines.
+
+    Each line of a worker has its number.
+    """
+
+    def add_worker(_: object, __: str, line: EventDict) -> EventDict:
+        return line if worker is None else {**line, "worker": worker}
+
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            add_worker,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([structlog.processors.format_exc_info] if log_format == "json" else []),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )

@@ -1,0 +1,1 @@
+"""Several processes on one store: who lives, and what they tell each other."""

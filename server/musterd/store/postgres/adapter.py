@@ -1,0 +1,283 @@
+"""The store port on PostgreSQL."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from musterd.domain.event import Payload
+from musterd.domain.ports import (
+    AskedQuestion,
+    BoardRecord,
+    CancelOrder,
+    CancelRecord,
+    ClaimedTask,
+    CommitListener,
+    Created,
+    EventPage,
+    Inbox,
+    Lost,
+    NewTask,
+    RequestKey,
+    Steer,
+    Stored,
+    TaskQuery,
+    TaskWrite,
+)
+from musterd.domain.principal import Identity, Viewer
+from musterd.domain.queueing import Caps, Group
+from musterd.domain.step import Journal
+from musterd.domain.task import Task
+from musterd.domain.team_board import Board, BoardCommand
+from musterd.store.encoding import from_micros
+from musterd.store.postgres import (
+    appending,
+    boards,
+    canceling,
+    claiming,
+    creation,
+    events,
+    inbox,
+    journal,
+    leases,
+    listing,
+    partitions,
+    question_rows,
+    questions,
+    requests,
+    rows,
+    writing,
+)
+from musterd.store.postgres.connection import Database
+from musterd.store.postgres.engine import Engine
+from musterd.store.postgres.failures import closed
+from musterd.store.postgres.schema import check_schema, migrate
+from musterd.store.postgres.statements import load_statement
+
+FORGET_DEAD_SECONDS = 86_400.0
+"""How long a name stays known whose lease has run out."""
+
+_READ_NOW = load_statement("read_now")
+
+
+class PostgresStore:
+    """A store in one PostgreSQL database, which any number of processes share.
+
+    Stored times are the database's own; `clock` is for tests, and replaces them. `open` raises StoreOpenError when the
+    database cannot be used, or with `migrates` False when its schema is not up to date.
+    """
+
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime] | None = None, *, migrates: bool = True
+    ) -> None:
+        self._database = database
+        self._migrates = migrates
+        self._clock = clock
+        self._opened: Engine | None = None
+
+    @property
+    def _engine(self) -> Engine:
+        if self._opened is None:
+            raise closed()
+        return self._opened
+
+    async def open(self, on_commit: CommitListener) -> None:
+        """Connect, once the schema is up to date: bring it there, or refuse. Raises StoreOpenError."""
+        if self._migrates:
+            await migrate(self._database, self._clock() if self._clock is not None else None)
+        else:
+            await check_schema(self._database)
+        self._opened = Engine(await self._database.open_pool(), self._clock, on_commit)
+
+    async def close(self) -> None:
+        """Finish what was handed in, and disconnect. Closing twice does nothing."""
+        engine, self._opened = self._opened, None
+        if engine is not None:
+            await engine.close()
+
+    async def now(self) -> datetime:
+        """Return the database's time."""
+        if self._clock is not None:
+            return self._clock()
+        return from_micros(await self._engine.read(lambda connection: connection.fetchval(_READ_NOW)))
+
+    async def find_request(self, key: RequestKey) -> Task | None:
+        """Return the task that an earlier call with this key made or changed. Raises REQUEST_ID_REUSED."""
+        return await self._engine.read(partial(requests.find_task, key=key))
+
+    async def create_task(self, new: NewTask) -> Created:
+        """Store a task with its first events, or return the one that an earlier call with the same key made."""
+        return await self._engine.write(partial(creation.create_task, new=new), root_task_ids=(new.root_task_id,))
+
+    async def write(self, writes: Sequence[TaskWrite]) -> Sequence[Stored | Lost]:
+        """Apply fenced writes in one transaction."""
+        task_ids = [one.task_id for one in writes]
+        if appending.only_append(writes):
+            append = partial(appending.append, writes=writes, clock=self._clock)
+            return await self._engine.write_at_once(append, task_ids=task_ids)
+        return await self._engine.write(partial(writing.write, writes=writes), task_ids=task_ids)
+
+    async def claim(self, owner: str, limit: int, caps: Caps, running: Mapping[Group, int]) -> Sequence[ClaimedTask]:
+        """Take tasks that have not ended and that no living owner holds: one with a lease lives, and `owner` does."""
+        call = partial(claiming.claim, owner=owner, limit=limit, caps=caps, running=running)
+        claim = await self._engine.write(call)
+        if claim.unreadable:
+            end = partial(claiming.end_unreadable, task_ids=claim.unreadable)
+            await self._engine.write(end, task_ids=claim.unreadable)
+        return claim.claimed
+
+    async def has_claimable(self, owner: str) -> bool:
+        """Return whether anything could be claimed if there were no caps."""
+        return await self._engine.read(partial(claiming.has_claimable, owner=owner))
+
+    async def count_queued(self) -> int:
+        """Return how many tasks are SUBMITTED."""
+        return await self._engine.read(claiming.count_queued)
+
+    async def release_task(self, task_id: str, attempt: int) -> None:
+        """Give up a task."""
+        call = partial(claiming.release_task, task_id=task_id, attempt=attempt)
+        await self._engine.write(call, task_ids=(task_id,))
+
+    async def park_for_identity(self, task_id: str, attempt: int, payload: Payload) -> Stored | Lost:
+        """Set a claimed task to AUTH_REQUIRED."""
+        call = partial(writing.park_for_identity, task_id=task_id, attempt=attempt, payload=payload)
+        return await self._engine.write(call, task_ids=(task_id,))
+
+    async def renew_identity(
+        self, viewer: Viewer, task_id: str, identity: Identity, payload: Payload, request: RequestKey | None
+    ) -> Task:
+        """Give a task in AUTH_REQUIRED a new identity. Raises TASK_NOT_WAITING."""
+        call = partial(
+            claiming.renew_identity,
+            viewer=viewer,
+            task_id=task_id,
+            identity=identity,
+            payload=payload,
+            request=request,
+        )
+        return await self._engine.write(call, task_ids=(task_id,))
+
+    async def get_task(self, viewer: Viewer, task_id: str) -> Task:
+        """Return a task. Raises TASK_NOT_FOUND."""
+        return await self._engine.read(partial(rows.read_visible, viewer=viewer, task_id=task_id))
+
+    async def get_tasks(self, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
+        """Return tasks in the order of the ids. Raises TASK_NOT_FOUND."""
+        return await self._engine.read(partial(rows.read_many_visible, viewer=viewer, task_ids=task_ids))
+
+    async def list_tasks(self, query: TaskQuery) -> Sequence[Task]:
+        """Return a page of tasks, newest first."""
+        return await self._engine.read(partial(listing.list_tasks, query=query))
+
+    async def get_descendants(self, task_id: str) -> Sequence[Task]:
+        """Return all tasks below a task."""
+        return await self._engine.read(partial(rows.read_descendants, task_id=task_id))
+
+    async def load_journal(self, task_id: str) -> Journal:
+        """Return the stored steps of a task."""
+        return await self._engine.read_snapshot(partial(journal.load_journal, task_id=task_id))
+
+    async def read_events(self, root_task_id: str, after_sequence: int, limit: int) -> EventPage:
+        """Return a page of a tree's log."""
+        return await self._engine.read(
+            partial(events.read_events, root_task_id=root_task_id, after_sequence=after_sequence, limit=limit)
+        )
+
+    async def request_cancel(
+        self, viewer: Viewer, task_id: str, order: CancelOrder, request: RequestKey | None
+    ) -> CancelRecord:
+        """Store a cancel order. Raises TASK_NOT_CANCELABLE."""
+        call = partial(canceling.request_cancel, viewer=viewer, task_id=task_id, order=order, request=request)
+        return await self._engine.write(call, task_ids=(task_id,))
+
+    async def add_steer(self, viewer: Viewer, steer: Steer, request: RequestKey | None) -> tuple[Steer, Task]:
+        """Store a message for a running task. Raises TASK_NOT_STEERABLE."""
+        call = partial(inbox.add_steer, viewer=viewer, steer=steer, request=request)
+        return await self._engine.write(call, task_ids=(steer.task_id,))
+
+    async def get_steer(self, steer_id: str) -> Steer:
+        """Return a steering message. Raises LookupError when there is none."""
+        return await self._engine.read(partial(inbox.read_steer, steer_id=steer_id))
+
+    async def read_inbox(self, task_id: str) -> Inbox:
+        """Return what waits for the runner of a task."""
+        return await self._engine.read(partial(inbox.read_inbox, task_id=task_id))
+
+    async def ask(
+        self, task_id: str, attempt: int, *, question_id: str, text: str, seconds: float
+    ) -> AskedQuestion | Lost:
+        """Store a question of a running task, or return it as it stands."""
+        call = partial(
+            questions.ask, task_id=task_id, attempt=attempt, question_id=question_id, text=text, seconds=seconds
+        )
+        return await self._engine.write(call, task_ids=(task_id,))
+
+    async def answer(
+        self, viewer: Viewer, task_id: str, question_id: str, *, answer: str, user_id: str, request: RequestKey | None
+    ) -> Task:
+        """Answer an open question. Raises TASK_NOT_WAITING."""
+        call = partial(
+            questions.answer,
+            viewer=viewer,
+            task_id=task_id,
+            question_id=question_id,
+            answer=answer,
+            user_id=user_id,
+            request=request,
+        )
+        return await self._engine.write(call, task_ids=(task_id,))
+
+    async def expire_question(self, task_id: str, attempt: int, question_id: str) -> AskedQuestion | Lost:
+        """Close a question that nobody answered. Raises LookupError when there is none."""
+        call = partial(questions.expire_question, task_id=task_id, attempt=attempt, question_id=question_id)
+        return await self._engine.write(call, task_ids=(task_id,))
+
+    async def get_question(self, question_id: str) -> AskedQuestion:
+        """Return a question. Raises LookupError when there is none."""
+        return await self._engine.read(partial(question_rows.read_question, question_id=question_id))
+
+    async def change_board(
+        self,
+        team_task_id: str,
+        command: BoardCommand,
+        *,
+        viewer: Viewer | None = None,
+        request: RequestKey | None = None,
+    ) -> BoardRecord:
+        """Apply a command to a team's board. The record's board has only what the command is about."""
+        call = partial(boards.change_board, team_task_id=team_task_id, command=command, viewer=viewer, request=request)
+        return await self._engine.write(call, task_ids=(team_task_id,))
+
+    async def get_board(self, viewer: Viewer | None, team_task_id: str) -> Board:
+        """Return a team's whole board. Raises TASK_NOT_FOUND or BOARD_NOT_FOUND."""
+        return await self._engine.read_snapshot(partial(boards.get_board, viewer=viewer, team_task_id=team_task_id))
+
+    async def add_lease(self, owner: str, seconds: float) -> None:
+        """Let a new owner live so long. Raises ValueError for one that was there before."""
+        await self._engine.read(partial(leases.add_lease, owner=owner, seconds=seconds))
+
+    async def renew_lease(self, owner: str, seconds: float) -> bool:
+        """Let an owner live so long from now. Returns False when it is dead already."""
+        return await self._engine.read(partial(leases.renew_lease, owner=owner, seconds=seconds)) is not None
+
+    async def end_lease(self, owner: str) -> None:
+        """Let an owner be dead, so that others may take what it still holds."""
+        await self._engine.read(partial(leases.end_lease, owner=owner))
+
+    async def find_orders(self, owner: str) -> Sequence[str]:
+        """Return the ids of the owner's tasks for which a message or an order to cancel waits."""
+        return await self._engine.read(partial(inbox.find_orders, owner=owner))
+
+    async def get_last_sequences(self, root_task_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return where the logs of trees end."""
+        return await self._engine.read(partial(events.read_last_sequences, root_task_ids=root_task_ids))
+
+    async def find_held(self, owner: str) -> Mapping[str, int]:
+        """Return the attempts of the tasks that an owner holds, by task id."""
+        return await self._engine.read(partial(claiming.find_held, owner=owner))
+
+    async def maintain(self) -> None:
+        """Make the partitions of the days ahead, and forget owners that have been dead for long."""
+        now = await self.now()
+        await self._engine.read(partial(partitions.ensure_partitions, now=now))
+        await self._engine.read(partial(leases.forget_dead, seconds=FORGET_DEAD_SECONDS))
