@@ -43,7 +43,8 @@ def serve(
         ).settings
         configure_logging(settings.log.level, settings.log.format, None if lifeline is None else lifeline.index)
         if settings.server.workers > 1 and lifeline is None:
-            flags = _given(listen=listen, unix_socket=unix_socket, workers=workers, store=store, config=config)
+            count = settings.server.workers
+            flags = _given(listen=listen, unix_socket=unix_socket, workers=count, store=store, config=config)
             _serve_by_workers(settings, [target, *_as_arguments(flags), *(["--insecure"] if insecure else [])])
         else:
             _serve_here(target, settings, lifeline)
