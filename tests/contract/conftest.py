@@ -23,6 +23,7 @@ CONTRACT = (
     "boards",
     "messages",
     "reading",
+    "holding",
     "values",
     "teams",
 )

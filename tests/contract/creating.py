@@ -24,6 +24,7 @@ from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Event, TaskStarted
 from musterd.domain.ids import new_id
 from musterd.domain.ports import NewTask, RequestKey, Store
+from musterd.domain.principal import Viewer
 from musterd.domain.task import Part, Priority, Task, TaskState, Usage
 
 LARGE = 64 * 1024 + 1
@@ -169,7 +170,8 @@ class CreatingContract:
         """R8."""
         first = await store.create_task(make_root(request=make_key("r1")))
         assert await store.find_request(key) is None
-        second = await store.create_task(make_root(request=key))
+        viewer = Viewer(tenant_id=key.tenant_id, user_id=key.user_id)
+        second = await store.create_task(make_root(viewer, request=key))
         assert second.is_new
         assert second.task.task_id != first.task.task_id
 

@@ -9,6 +9,7 @@ from tests.contract.canceling import CancelingContract
 from tests.contract.children import ChildrenContract
 from tests.contract.claiming import ClaimingContract
 from tests.contract.creating import CreatingContract
+from tests.contract.holding import HoldingContract
 from tests.contract.lifecycle import LifecycleContract
 from tests.contract.messages import MessagesContract
 from tests.contract.questioning import QuestioningContract
@@ -34,5 +35,6 @@ class StoreContract(
     BoardsContract,
     MessagesContract,
     ReadingContract,
+    HoldingContract,
 ):
     """All that a store promises."""

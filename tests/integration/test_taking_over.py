@@ -1,5 +1,6 @@
 """Tasks that nobody runs: queued, left behind, or of no use any more."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -7,15 +8,19 @@ from pathlib import Path
 
 import pytest
 from pydantic_ai import Agent
-from tests.support.gated_model import saying
+from tests.support.gated_model import Gate, saying
 from tests.support.runtime_kernel import Kernel
+from tests.support.scripted import call_then_say
 from tests.support.stored_runs import begin_task
 
 from musterd import AgentFactory, FactoryPermissionError, Musterd, RequestContext
 from musterd.domain.errors import Reason
-from musterd.domain.event import TaskFailed, TaskStarted
+from musterd.domain.event import TaskCompleted, TaskFailed, TaskStarted
+from musterd.domain.ports import Caps
 from musterd.domain.principal import Viewer
 from musterd.domain.task import Task, TaskState
+from musterd.runtime.limits import Limits
+from musterd.store.sqlite import SqliteStore
 
 VIEWER = Viewer(tenant_id="acme", user_id="ada")
 
@@ -96,3 +101,50 @@ async def test_a_task_whose_input_cannot_be_read_is_lost_and_stops_no_other(tmp_
     assert done.state is TaskState.COMPLETED
     assert lost.error is not None
     assert (lost.state, lost.error.reason, lost.error.cause) == (TaskState.FAILED, Reason.TASK_LOST, "UNREADABLE")
+
+
+@pytest.mark.parametrize(
+    ("deaths", "state", "error"),
+    [(2, TaskState.COMPLETED, None), (3, TaskState.FAILED, (Reason.TASK_LOST, "ATTEMPTS_EXHAUSTED"))],
+)
+async def test_a_task_that_was_begun_too_often_is_given_up(
+    tmp_path: Path, deaths: int, state: TaskState, error: tuple[Reason, str] | None
+) -> None:
+    """R11: it may be what takes its servers down."""
+    app = Musterd(agents=[AgentFactory("agent", lambda _: Agent(saying("done")))])
+    before = SqliteStore(tmp_path / "a.db")
+    await before.open(lambda _: None)
+    task = await begin_task(before, owner="dead 1")
+    for number in range(2, deaths + 1):
+        await before.claim(f"dead {number}", 1, Caps(in_all=1), {})
+    await before.close()
+    async with started(Kernel(app, tmp_path / "a.db", limits=Limits(max_attempts=3))) as kernel:
+        (ended,) = (await kernel.tasks.wait(VIEWER, [task.task_id], wait_for_any=False, seconds=30)).tasks
+        log = await kernel.log_of(task.task_id)
+    assert (ended.state, ended.attempt) == (state, deaths + 1)
+    assert (None if ended.error is None else (ended.error.reason, ended.error.cause)) == error
+    assert sum(isinstance(event.payload, TaskFailed | TaskCompleted) for event in log) == 1
+
+
+async def test_a_run_that_fails_because_it_was_lost_is_left_to_others(tmp_path: Path) -> None:
+    """R11: its code takes it badly to be stopped, and nobody has taken the task over by then."""
+    gate = Gate()
+
+    async def hold() -> str:
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            raise RuntimeError("disturbed") from None
+        return "held"
+
+    agent = Agent(call_then_say("hold", "done"), name="agent", tools=[hold])
+    async with started(Kernel(Musterd(agents=[agent]), tmp_path / "a.db")) as kernel:
+        begun = await begin_task(kernel.real_store, owner="dead")
+        kernel.supervisor.look_for_work()
+        await gate.reached.wait()
+        kernel.supervisor.lose_all()
+        await asyncio.wait([task for task in asyncio.all_tasks() if task.get_name().startswith("run-")])
+        task = await kernel.tasks.get(VIEWER, begun.task_id)
+        log = await kernel.log_of(begun.task_id)
+    assert (task.state, task.error) == (TaskState.WORKING, None)
+    assert not any(isinstance(event.payload, TaskFailed) for event in log)

@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ DSN_VARIABLE = "MUSTERD_TEST_POSTGRES"
 
 # PostgreSQL refuses to run as root. The first of these that there is runs it then.
 UNPRIVILEGED_USERS = ("postgres", "nobody")
+
+# To let subprocess change the user takes a fork, and its child crashes in what gRPC does there.
+BECOME = (sys.executable, "-ISc", "import os, sys; os.setuid(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])")
 
 PLACES = (Path("/usr/local/bin"), *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))
 
@@ -67,6 +71,7 @@ class PostgresServer:
         self._log = directory / "log"
         self._user = _find_user()
         self._port = _find_free_port()
+        self._as_user = () if self._user is None else (*BECOME, str(pwd.getpwnam(self._user).pw_uid))
         self._settings = {
             **settings,
             "port": str(self._port),
@@ -98,9 +103,8 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str) -> None:
         # A server that inherits the pipes of pg_ctl would keep them open.
         done = subprocess.run(
-            [self._programs / program, *arguments],
+            [*self._as_user, str(self._programs / program), *arguments],
             check=False,
-            user=self._user,
             cwd=self._data.parent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -79,6 +79,10 @@ class Process:
         """
         return json.loads(await self._nth(time, self._stderr, lambda line: f'"event": "{event}"' in line))
 
+    def times_logged(self, event: str) -> int:
+        """Return how many JSON lines of standard error are about this event so far."""
+        return sum(f'"event": "{event}"' in line for line in self._stderr)
+
     def terminate(self) -> None:
         """Send SIGTERM."""
         self._started().terminate()

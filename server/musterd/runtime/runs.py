@@ -8,7 +8,7 @@ from musterd.domain.event import TaskStarted
 from musterd.domain.ids import new_id
 from musterd.domain.ports import NewTask, RequestKey, Store
 from musterd.domain.principal import Identity, JsonValue
-from musterd.domain.task import ComponentRef, Part, Priority, Task, TaskSpec, UsageLimits
+from musterd.domain.task import ComponentRef, Part, Priority, Task, TaskSpec, TaskState, UsageLimits
 from musterd.runtime.components.registry import Registry
 from musterd.runtime.feed.hub import Follower, Hub
 from musterd.runtime.limits import Limits
@@ -90,7 +90,7 @@ class Runs:
         return await self._submit(new)
 
     async def _submit(self, new: NewTask) -> Started:
-        follower = self._hub.follow(new.root_task_id, 0)
+        follower = self._hub.follow(new.root_task_id, 0, is_new=True)
         try:
             created = await self._supervisor.submit(new)
         except BaseException:
@@ -99,6 +99,9 @@ class Runs:
         if not created.is_new:
             self._hub.leave(follower)
             follower = self._hub.follow(created.task.root_task_id, 0)
+        elif created.task.state is TaskState.SUBMITTED:
+            # Any process may take it from the queue.
+            self._hub.on_follow(new.root_task_id)
         return Started(task=created.task, is_new=created.is_new, follower=follower)
 
     def _timeout_seconds(self, asked: float | None) -> float:

@@ -175,9 +175,13 @@ class Hub:
             for follower in self._followers.get(root, ()):
                 follower.push(events)
 
-    def follow(self, root_task_id: str, after_sequence: int) -> Follower:
-        """Return a follower that misses nothing from now on. Hand it back with `leave`."""
-        self.on_follow(root_task_id)
+    def follow(self, root_task_id: str, after_sequence: int, *, is_new: bool = False) -> Follower:
+        """Return a follower that misses nothing from now on. Hand it back with `leave`.
+
+        A tree that `is_new` is no other process's yet, so that `on_follow` is not told of it.
+        """
+        if not is_new:
+            self.on_follow(root_task_id)
         follower = Follower(root_task_id, after_sequence, self._store, self._limits)
         self._followers.setdefault(root_task_id, []).append(follower)
         if self._make_error is not None:

@@ -102,11 +102,13 @@ class PostgresStore:
 
     async def find_request(self, key: RequestKey) -> Task | None:
         """Return the task that an earlier call with this key made or changed. Raises REQUEST_ID_REUSED."""
-        return await self._engine.read(partial(requests.find_task, key=key))
+        return await self._engine.read(partial(requests.find_task, key=key), tenant_id=key.tenant_id)
 
     async def create_task(self, new: NewTask) -> Created:
         """Store a task with its first events, or return the one that an earlier call with the same key made."""
-        return await self._engine.write(partial(creation.create_task, new=new), root_task_ids=(new.root_task_id,))
+        call = partial(creation.create_task, new=new)
+        tenant_id = new.spec.identity.tenant_id
+        return await self._engine.write(call, root_task_ids=(new.root_task_id,), tenant_id=tenant_id)
 
     async def write(self, writes: Sequence[TaskWrite]) -> Sequence[Stored | Lost]:
         """Apply fenced writes in one transaction."""
@@ -155,19 +157,21 @@ class PostgresStore:
             payload=payload,
             request=request,
         )
-        return await self._engine.write(call, task_ids=(task_id,))
+        return await self._engine.write(call, task_ids=(task_id,), tenant_id=viewer.tenant_id)
 
     async def get_task(self, viewer: Viewer, task_id: str) -> Task:
         """Return a task. Raises TASK_NOT_FOUND."""
-        return await self._engine.read(partial(rows.read_visible, viewer=viewer, task_id=task_id))
+        call = partial(rows.read_visible, viewer=viewer, task_id=task_id)
+        return await self._engine.read(call, tenant_id=viewer.tenant_id)
 
     async def get_tasks(self, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
         """Return tasks in the order of the ids. Raises TASK_NOT_FOUND."""
-        return await self._engine.read(partial(rows.read_many_visible, viewer=viewer, task_ids=task_ids))
+        call = partial(rows.read_many_visible, viewer=viewer, task_ids=task_ids)
+        return await self._engine.read(call, tenant_id=viewer.tenant_id)
 
     async def list_tasks(self, query: TaskQuery) -> Sequence[Task]:
         """Return a page of tasks, newest first."""
-        return await self._engine.read(partial(listing.list_tasks, query=query))
+        return await self._engine.read(partial(listing.list_tasks, query=query), tenant_id=query.viewer.tenant_id)
 
     async def get_descendants(self, task_id: str) -> Sequence[Task]:
         """Return all tasks below a task."""
@@ -188,12 +192,12 @@ class PostgresStore:
     ) -> CancelRecord:
         """Store a cancel order. Raises TASK_NOT_CANCELABLE."""
         call = partial(canceling.request_cancel, viewer=viewer, task_id=task_id, order=order, request=request)
-        return await self._engine.write(call, task_ids=(task_id,))
+        return await self._engine.write(call, task_ids=(task_id,), tenant_id=viewer.tenant_id)
 
     async def add_steer(self, viewer: Viewer, steer: Steer, request: RequestKey | None) -> tuple[Steer, Task]:
         """Store a message for a running task. Raises TASK_NOT_STEERABLE."""
         call = partial(inbox.add_steer, viewer=viewer, steer=steer, request=request)
-        return await self._engine.write(call, task_ids=(steer.task_id,))
+        return await self._engine.write(call, task_ids=(steer.task_id,), tenant_id=viewer.tenant_id)
 
     async def get_steer(self, steer_id: str) -> Steer:
         """Return a steering message. Raises LookupError when there is none."""
@@ -225,7 +229,7 @@ class PostgresStore:
             user_id=user_id,
             request=request,
         )
-        return await self._engine.write(call, task_ids=(task_id,))
+        return await self._engine.write(call, task_ids=(task_id,), tenant_id=viewer.tenant_id)
 
     async def expire_question(self, task_id: str, attempt: int, question_id: str) -> AskedQuestion | Lost:
         """Close a question that nobody answered. Raises LookupError when there is none."""
@@ -246,11 +250,12 @@ class PostgresStore:
     ) -> BoardRecord:
         """Apply a command to a team's board. The record's board has only what the command is about."""
         call = partial(boards.change_board, team_task_id=team_task_id, command=command, viewer=viewer, request=request)
-        return await self._engine.write(call, task_ids=(team_task_id,))
+        return await self._engine.write(call, task_ids=(team_task_id,), tenant_id=_tenant_of(viewer))
 
     async def get_board(self, viewer: Viewer | None, team_task_id: str) -> Board:
         """Return a team's whole board. Raises TASK_NOT_FOUND or BOARD_NOT_FOUND."""
-        return await self._engine.read_snapshot(partial(boards.get_board, viewer=viewer, team_task_id=team_task_id))
+        call = partial(boards.get_board, viewer=viewer, team_task_id=team_task_id)
+        return await self._engine.read_snapshot(call, tenant_id=_tenant_of(viewer))
 
     async def add_lease(self, owner: str, seconds: float) -> None:
         """Let a new owner live so long. Raises ValueError for one that was there before."""
@@ -281,3 +286,7 @@ class PostgresStore:
         now = await self.now()
         await self._engine.read(partial(partitions.ensure_partitions, now=now))
         await self._engine.read(partial(leases.forget_dead, seconds=FORGET_DEAD_SECONDS))
+
+
+def _tenant_of(viewer: Viewer | None) -> str | None:
+    return None if viewer is None else viewer.tenant_id

@@ -12,6 +12,7 @@ from musterd.store.postgres.requests import Outcome, find_outcome, save_outcome
 from musterd.store.postgres.rows import NO_USAGE, to_spent, to_task
 from musterd.store.postgres.specs import save_spec
 from musterd.store.postgres.statements import load_statement
+from musterd.store.postgres.tenants import serve
 from musterd.store.postgres.transaction import Transaction
 
 _MICROS_PER_DAY = 24 * 60 * 60 * 1_000_000
@@ -85,8 +86,11 @@ async def _find_parent(transaction: Transaction, new: NewTask) -> LiveTask:
 async def _check_queue(transaction: Transaction, new: NewTask) -> None:
     if new.owner is not None or new.max_queued is None:
         return
-    await transaction.connection.execute(_LOCK_QUEUE)
-    if await transaction.connection.fetchval(_COUNT_QUEUED) >= new.max_queued:
+    connection, tenant_id = transaction.connection, new.spec.identity.tenant_id
+    await connection.execute(_LOCK_QUEUE)
+    queued = await connection.fetchval(_COUNT_QUEUED)
+    await serve(connection, tenant_id)
+    if queued >= new.max_queued:
         raise MusterdError(
             reason=Reason.CAPACITY_EXHAUSTED,
             message=f"{new.max_queued} tasks wait already, and no more may; try again",

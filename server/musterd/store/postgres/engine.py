@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import asyncpg
 
@@ -21,6 +21,7 @@ from musterd.store.postgres.failures import (
 )
 from musterd.store.postgres.roots import Roots
 from musterd.store.postgres.statements import load_statement
+from musterd.store.postgres.tenants import serve
 from musterd.store.postgres.transaction import Transaction
 from musterd.store.postgres.tree_locks import TreeLocks
 
@@ -41,7 +42,10 @@ _READ_TRANSACTION_STATUS = load_statement("read_transaction_status")
 
 
 class Engine:
-    """Takes operations in, on the event loop. What was taken in is finished, though its caller stops to wait."""
+    """Takes operations in, on the event loop. What was taken in is finished, though its caller stops to wait.
+
+    For an operation with a `tenant_id` there are no rows but this tenant's; one without is the server's own.
+    """
 
     def __init__(
         self, pool: "asyncpg.Pool[asyncpg.Record]", clock: Callable[[], datetime] | None, on_commit: CommitListener
@@ -61,17 +65,26 @@ class Engine:
             await asyncio.wait(self._running)
         await self._pool.close()
 
-    async def read(self, call: Read[T]) -> T:
+    async def read(self, call: Read[T], *, tenant_id: str | None = None) -> T:
         """Run a single statement, or several that need not see the same state."""
-        return await self._finish(self._read(call))
+        if tenant_id is None:
+            return await self._finish(self._read(call))
+        return await self._finish(self._read_in_transaction(call, tenant_id, "read_committed"))
 
-    async def read_snapshot(self, call: Read[T]) -> T:
+    async def read_snapshot(self, call: Read[T], *, tenant_id: str | None = None) -> T:
         """Run statements that all see one state of the database."""
-        return await self._finish(self._read_snapshot(call))
+        return await self._finish(self._read_in_transaction(call, tenant_id, "repeatable_read"))
 
-    async def write(self, call: Write[T], *, task_ids: Collection[str] = (), root_task_ids: Collection[str] = ()) -> T:
+    async def write(
+        self,
+        call: Write[T],
+        *,
+        task_ids: Collection[str] = (),
+        root_task_ids: Collection[str] = (),
+        tenant_id: str | None = None,
+    ) -> T:
         """Run a transaction that holds the trees of tasks, and other trees; those that do not exist do not matter."""
-        return await self._finish(self._write(partial(self._commit, call), task_ids, root_task_ids))
+        return await self._finish(self._write(partial(self._commit, call, tenant_id), task_ids, root_task_ids))
 
     async def write_at_once(self, call: Statement[T], *, task_ids: Collection[str]) -> T:
         """Run a statement that is a transaction of its own; it locks the trees of the tasks itself.
@@ -100,12 +113,12 @@ class Engine:
             async with self._pool.acquire() as connection:
                 return await call(connection)
 
-    async def _read_snapshot(self, call: Read[T]) -> T:
+    async def _read_in_transaction(
+        self, call: Read[T], tenant_id: str | None, isolation: Literal["read_committed", "repeatable_read"]
+    ) -> T:
         with told_to_callers():
-            async with (
-                self._pool.acquire() as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
+            async with self._pool.acquire() as connection, connection.transaction(isolation=isolation, readonly=True):
+                await serve(connection, tenant_id)
                 return await call(connection)
 
     async def _write(
@@ -126,12 +139,13 @@ class Engine:
             self._publish(events)
         return result
 
-    async def _commit(self, call: Write[T], roots: Collection[str]) -> T:
+    async def _commit(self, call: Write[T], tenant_id: str | None, roots: Collection[str]) -> T:
         async with self._pool.acquire() as connection:
             database_transaction = connection.transaction()
             transaction = Transaction(connection)
             await database_transaction.start()
             try:
+                await serve(connection, tenant_id)
                 await transaction.begin(roots, self._clock)
                 result = await call(transaction)
                 await transaction.flush()

@@ -226,3 +226,34 @@ SELECT
         WHERE question.task_id = task.task_id AND question.state = 'open'
     ) END AS open_questions
 FROM task JOIN tree ON tree.root_task_id = task.root_task_id;
+
+-- Keeps a statement that forgets the tenant to the rows of the tenant that it serves, for roles that this binds: no
+-- superuser, and none with BYPASSRLS. A transaction that serves a tenant sets musterd.tenant, one of the server itself has
+-- musterd.all_tenants. Without either there are no rows. That is a setting of its own, for a tenant may have any name.
+-- The subqueries run once for a statement and not for each row, and all in all this is never the way to find a row.
+-- Partitions have no policy of their own: there are no rows in them but through their table.
+DO $$
+DECLARE
+    one RECORD;
+BEGIN
+    FOR one IN
+        SELECT pg_class.oid::regclass AS name, relispartition
+        FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND attname = 'tenant_id'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', one.name);
+        IF NOT one.relispartition THEN
+            EXECUTE format(
+                'CREATE POLICY served ON %s USING ('
+                '(SELECT current_setting(''musterd.all_tenants'', true)) = ''on'''
+                ' OR tenant_id = (SELECT current_setting(''musterd.tenant'', true)))',
+                one.name
+            );
+        END IF;
+    END LOOP;
+    -- A view looks with its owner's eyes otherwise.
+    IF current_setting('server_version_num')::integer >= 150000 THEN
+        ALTER VIEW shown_task SET (security_invoker = true);
+    END IF;
+END
+$$;
