@@ -138,7 +138,7 @@ class Executor:
         if prepare is not None:
             await self.execute(run, claimed, prepare(), journal, inbox)
             return
-        deadline = self._counted_from(task, spec) + timedelta(seconds=spec.run_timeout_seconds)
+        deadline = self._deadline(task, spec)
         path = spec.lineage.path if spec.lineage is not None else ()
         async with self.builder.build(spec, task.task_id, deadline) as component:
             node = descend(component, path, spec.message, prompt_of(spec))
@@ -312,16 +312,14 @@ class Executor:
         except (AttemptLost, MusterdError) as error:
             logger.warning("release_failed", task=task.task_id, error=str(error))
 
-    def _counted_from(self, task: Task, spec: TaskSpec) -> datetime:
-        """Return when the run's time began: its start, or when its owner let it go on with a new identity."""
-        return max(task.start_time or self.clock.now(), spec.identity.captured_at)
-
     def _deadline(self, task: Task, spec: TaskSpec) -> datetime:
-        """Return when the run's time is over; by this process's clock, for that of the store may differ."""
-        now = self.clock.now()
-        if task.start_time is None or task.attempt == 1:
-            return now + timedelta(seconds=spec.run_timeout_seconds)
-        return self._counted_from(task, spec) + timedelta(seconds=spec.run_timeout_seconds)
+        """Return when the run's time is over, by this process's clock.
+
+        How much of it is gone is told by stored times alone: each process may have another idea of what time it is.
+        """
+        began_at = max(task.start_time or task.update_time, spec.identity.captured_at)
+        gone = task.update_time - began_at if task.attempt > 1 else timedelta()
+        return self.clock.now() + timedelta(seconds=spec.run_timeout_seconds) - max(gone, timedelta())
 
 
 def _scope_name(task: Task) -> str:

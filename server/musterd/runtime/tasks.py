@@ -100,6 +100,12 @@ class Tasks:
         if order.hard and not task.state.is_terminal:
             waited = await self.wait(viewer, [task_id], wait_for_any=False, seconds=HARD_CANCEL_WAIT_SECONDS)
             task = waited.tasks[0]
+            if task.state.is_terminal and task.state is not TaskState.CANCELED:
+                raise MusterdError(
+                    reason=Reason.TASK_NOT_CANCELABLE,
+                    message=f"the task ended as {task.state.value} before it could be canceled",
+                    metadata={"task_id": task_id, "state": task.state.value},
+                )
         return task, CancelOutcome.CANCELED if task.state is TaskState.CANCELED else CancelOutcome.CANCELING
 
     async def steer(
