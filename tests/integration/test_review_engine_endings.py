@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -104,9 +105,8 @@ async def test_a_run_whose_time_was_over_when_the_server_died_keeps_what_it_spen
     """R10, R6."""
     dying, task_id = await half_done(tmp_path, run_timeout_seconds=60.0)
     await dying.die()
-    clock = DrivenClock()
-    clock.advance(3_600)
-    async with living(Stage().app(), tmp_path, clock=clock) as kernel:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    async with living(Stage().app(), tmp_path, stored_time=lambda: later) as kernel:
         late = await ended(kernel, task_id)
     assert late.state is TaskState.FAILED
     assert late.error is not None

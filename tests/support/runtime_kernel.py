@@ -1,7 +1,8 @@
 """The runtime without a transport: what a server process has inside, made and killed at will."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from musterd.runtime.runs import Runs
 from musterd.runtime.supervisor import Supervisor
 from musterd.runtime.tasks import Tasks
 from musterd.store.sqlite import SqliteStore
+from musterd.store.sqlite.adapter import utc_now
 
 
 class Kernel:
@@ -34,8 +36,9 @@ class Kernel:
         cut: Cut | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
+        stored_time: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.real_store = SqliteStore(database)
+        self.real_store = SqliteStore(database, stored_time)
         self.store: Store = cast("Store", CuttingStore(self.real_store, cut)) if cut else self.real_store
         limits, clock = limits or Limits(), clock or SystemClock()
         self.hub = Hub(self.store, limits)
