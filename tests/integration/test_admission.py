@@ -100,8 +100,9 @@ async def test_a_tenant_that_fills_the_queue_does_not_keep_others_out(doors: Doo
         for name in ("a-1", "a-2", "a-3"):
             await callers.submit("anna", name)
         await doors.came("a-1")
-        await callers.submit("anna elsewhere", "e-1")
+        elsewhere = await callers.submit("anna elsewhere", "e-1")
         await doors.came("e-1")
+        assert await callers.state_of("anna elsewhere", elsewhere) is TaskState.WORKING
         await doors.let_all_in()
         await doors.came("a-2", "a-3")
 

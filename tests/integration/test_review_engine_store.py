@@ -152,7 +152,7 @@ async def test_a_message_that_is_sent_again_after_a_crash_is_read_once(tmp_path:
 class Slow:
     """A real store that stops when a child is to be stored."""
 
-    def __init__(self, store: SqliteStore, gate: Gate) -> None:
+    def __init__(self, store: Store, gate: Gate) -> None:
         self._store = store
         self._gate = gate
 
@@ -168,9 +168,7 @@ class Slow:
 async def test_a_child_that_is_just_being_started_stops_with_the_server(tmp_path: Path) -> None:
     """R7: it goes on in the next process, and not behind the back of this one."""
     stage, gate = Stage(), Gate()
-    kernel = Kernel(stage.app(), tmp_path / "musterd.db")
-    slow = cast("Store", Slow(kernel.real_store, gate))
-    kernel.supervisor._store = slow  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    kernel = Kernel(stage.app(), tmp_path / "musterd.db", wrap_store=lambda store: cast("Store", Slow(store, gate)))
     await kernel.start()
     await begin(kernel, do(task(do(at("work"), "never said")), at("boss"), "never said"))
     await gate.reached.wait()

@@ -37,9 +37,11 @@ class Kernel:
         limits: Limits | None = None,
         clock: Clock | None = None,
         stored_time: Callable[[], datetime] = utc_now,
+        wrap_store: Callable[[Store], Store] = lambda store: store,
     ) -> None:
         self.real_store = SqliteStore(database, stored_time)
-        self.store: Store = cast("Store", CuttingStore(self.real_store, cut)) if cut else self.real_store
+        store = cast("Store", CuttingStore(self.real_store, cut)) if cut else self.real_store
+        self.store = wrap_store(store)
         limits, clock = limits or Limits(), clock or SystemClock()
         self.hub = Hub(self.store, limits)
         self.changes = TaskChanges()

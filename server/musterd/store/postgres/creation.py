@@ -1,10 +1,13 @@
 """New tasks."""
 
+from datetime import datetime
+
 from musterd.domain.errors import MusterdError, Reason, task_not_found
 from musterd.domain.ports import Created, NewTask
 from musterd.domain.queueing import QUEUE_STEP_SECONDS
 from musterd.domain.task import Budget, Task, TaskState
 from musterd.store.encoding import LABELS, TEXT, USAGE_LIMITS
+from musterd.store.new_tasks import task_of
 from musterd.store.postgres.failures import RETRY_AFTER_SECONDS
 from musterd.store.postgres.live import LiveTask, LiveTree
 from musterd.store.postgres.messages import hand_over
@@ -45,7 +48,7 @@ async def create_task(transaction: Transaction, new: NewTask) -> Created:
     team = await transaction.find(new.team_task_id) if new.team_task_id else None
     if team is not None:
         await hand_over(transaction, team.number, new.spec.component.id, new.task_id)
-    return Created(task=_to_task(transaction, new, task), is_new=True, budget=tree.budget)
+    return Created(task=_to_task(new, task, transaction.now), is_new=True, budget=tree.budget)
 
 
 async def _find_earlier(transaction: Transaction, task_id: str) -> Created:
@@ -156,26 +159,5 @@ async def _insert_task(transaction: Transaction, new: NewTask, tree: LiveTree) -
     )
 
 
-def _to_task(transaction: Transaction, new: NewTask, task: LiveTask) -> Task:
-    spec, now = new.spec, transaction.now
-    return Task(
-        task_id=new.task_id,
-        root_task_id=new.root_task_id,
-        parent_task_id=new.parent_task_id,
-        component=spec.component,
-        state=task.state,
-        tenant_id=spec.identity.tenant_id,
-        user_id=spec.identity.user_id,
-        session_id=spec.session_id,
-        priority=new.priority,
-        attempt=task.attempt,
-        create_time=now,
-        start_time=now if task.owner is not None else None,
-        update_time=now,
-        last_sequence=task.tree.last_sequence,
-        request_id=new.request.request_id if new.request is not None else "",
-        labels=dict(new.labels),
-        description=new.description,
-        outlives_parent=new.outlives_parent,
-        tree_usage=None if new.parent_task_id else NO_USAGE,
-    )
+def _to_task(new: NewTask, task: LiveTask, now: datetime) -> Task:
+    return task_of(new, state=task.state, attempt=task.attempt, last_sequence=task.tree.last_sequence, now=now)
