@@ -12,7 +12,7 @@ PY := $(BIN)/python
 READY := $(VENV)/.ready
 APP ?= examples.quickstart:app
 
-.PHONY: help setup demo serve test bench check check-breaking format generate docs constraints clean
+.PHONY: help setup demo serve test bench soak check check-breaking format generate docs constraints clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,9 +38,12 @@ test: $(READY) ## Run all tests; ARGS="-k cancel" picks some
 
 bench: $(READY) ## Measure, and write build/bench.json
 	@mkdir -p build
-	$(PY) -m tests.bench
+	$(PY) -m tests.bench $(ARGS)
 
-check: $(READY) ## Format, lint, types, import rules, contract, generated code and docs
+soak: $(READY) ## Make 20,000 runs on three replicas that are killed; ARGS="--runs 2000" for fewer
+	$(PY) -m tests.soak $(ARGS)
+
+check: $(READY) ## Format, lint, types, import rules, contract, generated code, docs, tests of features
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
@@ -50,6 +53,7 @@ check: $(READY) ## Format, lint, types, import rules, contract, generated code a
 	@$(MAKE) --no-print-directory check-breaking
 	$(PY) scripts/generate.py --check
 	$(PY) scripts/docs.py --check
+	$(PY) scripts/features.py
 
 check-breaking: $(READY)
 	@tag=$$(git tag --list 'v*' --sort=-version:refname | grep -E -m 1 '^v[0-9]+\.[0-9]+\.[0-9]+$$' || true); \

@@ -22,7 +22,7 @@ from musterd.runtime.attempt.capability import RESULT_EVENT_MAX_BYTES
 from musterd.settings import Settings
 from musterd.store.blobs import INLINE_PART_MAX_BYTES
 from musterd.transport import tasks as task_service
-from musterd.transport.codec import requests
+from musterd.transport.codec import requests, resolutions
 from musterd.transport.errors import STATUS_OF
 from musterd.transport.streaming import BATCH_MAX_BYTES
 from musterd_client.errors import call_error_from
@@ -59,6 +59,8 @@ FIXED_LIMITS: Mapping[str, float] = {
     "Characters of a steering message": requests.MAX_STEER_CHARS,
     "Seconds that SteerTask waits": task_service.MAX_STEER_WAIT_SECONDS,
     "Characters of an answer to a question": requests.MAX_STEER_CHARS,
+    "Decisions in one ResolveTask": resolutions.MAX_RESOLUTIONS,
+    "Characters of a reason for a decision": resolutions.MAX_RESOLUTION_REASON_CHARS,
     "Items of a team's todo list": MAX_TODOS,
     "Characters of a todo": MAX_TODO_CHARS,
     "Times that members may take a todo on before it fails": MAX_TODO_ATTEMPTS,

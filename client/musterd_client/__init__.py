@@ -6,6 +6,7 @@ async with MusterdClient("127.0.0.1:50051") as client:
             print(event)
 """
 
+from musterd_client.approval_model import Approval, ApprovalKind, ApprovalState, Resolution, Verdict
 from musterd_client.channel import Tls
 from musterd_client.client import MusterdClient
 from musterd_client.errors import (
@@ -27,12 +28,13 @@ from musterd_client.errors import (
     Violation,
 )
 from musterd_client.events import (
+    ApprovalRequested,
+    ApprovalResolved,
     AuthRenewed,
     AuthRequired,
     CancelRequested,
     Custom,
     Event,
-    LoggedEvent,
     ModelRequestCompleted,
     ModelRequestStarted,
     QuestionAnswered,
@@ -58,6 +60,9 @@ from musterd_client.events import (
     ToolCallFailed,
     ToolCallStarted,
 )
+from musterd_client.hook_events import HookCompleted, HookFailed, HookStarted
+from musterd_client.hook_model import HookPhase, HookRun, HookRunState
+from musterd_client.logged_event import LoggedEvent
 from musterd_client.model import (
     Agent,
     CancelMode,
@@ -92,6 +97,7 @@ from musterd_client.model import (
 )
 from musterd_client.options import RunOptions
 from musterd_client.retry import RetryPolicy
+from musterd_client.session_model import MessageRole, Session, SessionEntry, SessionMessage
 from musterd_client.streams import EventStream, Run, Watch
 from musterd_client.team_model import (
     BoardMember,
@@ -105,12 +111,20 @@ from musterd_client.team_model import (
     TodoStatus,
 )
 from musterd_client.tokens import TokenProvider
+from musterd_client.workflow_events import BranchChosen, LoopTurned, StepCompleted, StepFailed, StepSkipped, StepStarted
+from musterd_client.workflow_model import StepPlace, Workflow, WorkflowStep, WorkflowStepKind
 
 __all__ = [
     "Agent",
+    "Approval",
+    "ApprovalKind",
+    "ApprovalRequested",
+    "ApprovalResolved",
+    "ApprovalState",
     "AuthRenewed",
     "AuthRequired",
     "BoardMember",
+    "BranchChosen",
     "CallError",
     "CancelMode",
     "CancelOutcome",
@@ -124,9 +138,17 @@ __all__ = [
     "Event",
     "EventStream",
     "HealthStatus",
+    "HookCompleted",
+    "HookFailed",
+    "HookPhase",
+    "HookRun",
+    "HookRunState",
+    "HookStarted",
     "InvalidArgumentError",
     "JsonValue",
     "LoggedEvent",
+    "LoopTurned",
+    "MessageRole",
     "ModelRequestCompleted",
     "ModelRequestStarted",
     "MusterdClient",
@@ -143,6 +165,7 @@ __all__ = [
     "QuestionAnswered",
     "QuestionAsked",
     "QuestionExpired",
+    "Resolution",
     "ResourceExhaustedError",
     "RestartCause",
     "RetryPolicy",
@@ -152,10 +175,18 @@ __all__ = [
     "ServerFailedError",
     "ServerInfo",
     "ServerLimits",
+    "Session",
+    "SessionEntry",
+    "SessionMessage",
     "SteerOutcome",
     "SteerResult",
     "Steered",
+    "StepCompleted",
+    "StepFailed",
+    "StepPlace",
     "StepRestarted",
+    "StepSkipped",
+    "StepStarted",
     "SubtaskEnded",
     "SubtaskStarted",
     "Task",
@@ -195,9 +226,13 @@ __all__ = [
     "UriPart",
     "Usage",
     "UsageLimits",
+    "Verdict",
     "Violation",
     "WaitMode",
     "WaitResult",
     "Watch",
     "WatchUntil",
+    "Workflow",
+    "WorkflowStep",
+    "WorkflowStepKind",
 ]

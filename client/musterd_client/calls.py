@@ -15,6 +15,10 @@ from musterd_client.tokens import TokenSource
 
 Metadata = tuple[tuple[str, str], ...]
 
+# A server that ends drops with CANCELLED what it has read and not looked at. No server answers so, and who cancels a
+# call here hears asyncio's CancelledError.
+_NOT_SERVED_CODES = frozenset((grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED))
+
 
 @dataclass(frozen=True, slots=True)
 class OpenStream(Generic[ResponseT]):
@@ -27,6 +31,11 @@ class OpenStream(Generic[ResponseT]):
 def says_token_expired(error: CallError) -> bool:
     """Whether a fresh token would have made the call work."""
     return error.domain == MUSTERD_DOMAIN and error.reason == "TOKEN_EXPIRED"
+
+
+def says_not_served(error: CallError) -> bool:
+    """Whether no server took the call, or it broke off as it went down: made again, it may work."""
+    return error.code in _NOT_SERVED_CODES
 
 
 class Calls:
@@ -89,7 +98,7 @@ class Calls:
                 if says_token_expired(error) and await self.tokens.renew(token):
                     continue
                 delay_seconds = self.retry.delay_seconds(failures, error.retry_after_seconds)
-                if error.code is not grpc.StatusCode.UNAVAILABLE or time.monotonic() + delay_seconds >= deadline:
+                if not says_not_served(error) or time.monotonic() + delay_seconds >= deadline:
                     raise
             await asyncio.sleep(delay_seconds)
 

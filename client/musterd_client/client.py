@@ -12,10 +12,12 @@ from musterd_client.agents import Agents
 from musterd_client.calls import Calls
 from musterd_client.channel import ChannelOption, Tls, open_channel
 from musterd_client.codec import EnumDecoder, server_info_from
+from musterd_client.hooks import Hooks
 from musterd_client.methods import CHECK_HEALTH, GET_SERVER_INFO
 from musterd_client.model import HealthStatus, ServerInfo
 from musterd_client.options import RunOptions, run_request
 from musterd_client.retry import RetryPolicy
+from musterd_client.sessions import Sessions
 from musterd_client.streams import Run
 from musterd_client.tasks import Tasks
 from musterd_client.teams import Teams
@@ -23,12 +25,14 @@ from musterd_client.tokens import TokenProvider, TokenSource
 from musterd_client.v1.agent_service_pb2 import RunAgentRequest
 from musterd_client.v1.server_service_pb2 import GetServerInfoRequest
 from musterd_client.v1.team_service_pb2 import RunTeamRequest
+from musterd_client.v1.workflow_service_pb2 import RunWorkflowRequest
+from musterd_client.workflows import Workflows
 
 _health_status_from = EnumDecoder(health_pb2.HealthCheckResponse.ServingStatus, HealthStatus, "")
 
 
 class MusterdClient:
-    """Runs agents and teams on a musterd server, and looks after their tasks. Use it inside `async with`.
+    """Runs agents, teams and workflows on a musterd server, and looks after their tasks. Use it inside `async with`.
 
     Args:
         target: "host:port", "unix:/path" or "unix:///path".
@@ -70,7 +74,10 @@ class MusterdClient:
         )
         self.agents = Agents(self._calls)
         self.teams = Teams(self._calls)
+        self.workflows = Workflows(self._calls)
         self.tasks = Tasks(self._calls)
+        self.sessions = Sessions(self._calls)
+        self.hooks = Hooks(self._calls)
 
     async def __aenter__(self) -> Self:
         self._calls.open()
@@ -101,6 +108,16 @@ class MusterdClient:
             ValueError: `factory_input` is not a JSON object, or has an integer beyond ±2^53.
         """
         return Run(self._calls, run_request(partial(RunTeamRequest, team_id=team_id), message, options))
+
+    def run_workflow(self, workflow_id: str, message: str = "", **options: Unpack[RunOptions]) -> Run:
+        """Returns a run of the workflow, as `run_agent` does. `factory_input` is the workflow's input.
+
+        A step that an agent, a team or another workflow does is a task below `run.task`, with its events in the run.
+
+        Raises:
+            ValueError: `factory_input` is not a JSON object, or has an integer beyond ±2^53.
+        """
+        return Run(self._calls, run_request(partial(RunWorkflowRequest, workflow_id=workflow_id), message, options))
 
     async def server_info(self) -> ServerInfo:
         """Returns the server's version, features and limits."""

@@ -10,7 +10,7 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.struct_pb2 import ListValue, NullValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from musterd_client import model
+from musterd_client import approval_model, model
 from musterd_client.v1 import (
     component_pb2,
     error_pb2,
@@ -42,6 +42,8 @@ class EnumDecoder(Generic[EnumT]):
 task_state_from = EnumDecoder(task_pb2.TaskState, model.TaskState, "TASK_STATE_")
 priority_from = EnumDecoder(task_pb2.Priority, model.Priority, "PRIORITY_")
 component_kind_from = EnumDecoder(component_pb2.ComponentKind, model.ComponentKind, "COMPONENT_KIND_")
+approval_kind_from = EnumDecoder(task_pb2.ApprovalKind, approval_model.ApprovalKind, "APPROVAL_KIND_")
+approval_state_from = EnumDecoder(task_pb2.ApprovalState, approval_model.ApprovalState, "APPROVAL_STATE_")
 cancel_outcome_from = EnumDecoder(task_service_pb2.CancelOutcome, model.CancelOutcome, "CANCEL_OUTCOME_")
 steer_outcome_from = EnumDecoder(task_service_pb2.SteerOutcome, model.SteerOutcome, "STEER_OUTCOME_")
 
@@ -172,6 +174,34 @@ def question_from(message: task_pb2.Question) -> model.Question:
     )
 
 
+def approval_from(message: task_pb2.Approval) -> approval_model.Approval:
+    """Returns the approval."""
+    return approval_model.Approval(
+        approval_id=message.approval_id,
+        task_id=message.task_id,
+        kind=approval_kind_from(message.kind),
+        state=approval_state_from(message.state),
+        step=message.step,
+        tool_call_id=message.tool_call_id,
+        tool_name=message.tool_name,
+        arguments_json=message.arguments_json,
+        text=message.text,
+        create_time=time_from(message.create_time) if message.HasField("create_time") else None,
+        expire_time=time_from(message.expire_time) if message.HasField("expire_time") else None,
+    )
+
+
+def resolution_to(resolution: approval_model.Resolution) -> task_service_pb2.Resolution:
+    """Returns the decision as a message."""
+    return task_service_pb2.Resolution(
+        approval_id=resolution.approval_id,
+        verdict=enum_name("VERDICT_", resolution.verdict),
+        reason=resolution.reason,
+        arguments_json=resolution.arguments_json,
+        result_json=resolution.result_json,
+    )
+
+
 def task_from(message: task_pb2.Task) -> model.Task:
     """Returns the task."""
     return model.Task(
@@ -199,6 +229,7 @@ def task_from(message: task_pb2.Task) -> model.Task:
         outlives_parent=message.outlives_parent,
         tree_usage=usage_from(message.tree_usage) if message.HasField("tree_usage") else None,
         questions=tuple(question_from(question) for question in message.questions),
+        approvals=tuple(approval_from(approval) for approval in message.approvals),
     )
 
 

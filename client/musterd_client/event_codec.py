@@ -1,12 +1,12 @@
 """Translates the events of the contract: one small function for each kind, and one table of them."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import TypedDict
 
 from musterd_client import events
 from musterd_client.codec import (
     EnumDecoder,
+    approval_from,
+    approval_state_from,
     component_from,
     duration_from,
     output_from,
@@ -16,21 +16,13 @@ from musterd_client.codec import (
     time_from,
     usage_from,
 )
-from musterd_client.model import ComponentRef
+from musterd_client.event_header import Header, header_from
+from musterd_client.hook_event_codec import HOOK_DECODERS
 from musterd_client.team_codec import team_message_from, todo_change_from, todo_from
 from musterd_client.v1 import event_pb2
+from musterd_client.workflow_event_codec import WORKFLOW_DECODERS
 
 HEARTBEAT = "heartbeat"
-
-
-class Header(TypedDict):
-    """What every event has."""
-
-    task_id: str
-    sequence: int
-    create_time: datetime
-    component: ComponentRef
-
 
 restart_cause_from = EnumDecoder(event_pb2.StepRestartCause, events.RestartCause, "STEP_RESTART_CAUSE_")
 
@@ -38,15 +30,7 @@ restart_cause_from = EnumDecoder(event_pb2.StepRestartCause, events.RestartCause
 def event_from(message: event_pb2.RunEvent) -> events.Event | None:
     """Returns the event; None for a heartbeat, and for a kind that this client does not know."""
     decode = _DECODERS.get(message.WhichOneof("event") or "")
-    if decode is None:
-        return None
-    header = Header(
-        task_id=message.task_id,
-        sequence=message.sequence,
-        create_time=time_from(message.create_time),
-        component=component_from(message.component),
-    )
-    return decode(message, header)
+    return None if decode is None else decode(message, header_from(message))
 
 
 def _task_started(message: event_pb2.RunEvent, header: Header) -> events.Event:
@@ -241,6 +225,23 @@ def _team_message_sent(message: event_pb2.RunEvent, header: Header) -> events.Ev
     return events.TeamMessageSent(**header, message=team_message_from(message.team_message_sent.message))
 
 
+def _approval_requested(message: event_pb2.RunEvent, header: Header) -> events.Event:
+    return events.ApprovalRequested(**header, approval=approval_from(message.approval_requested.approval))
+
+
+def _approval_resolved(message: event_pb2.RunEvent, header: Header) -> events.Event:
+    body = message.approval_resolved
+    return events.ApprovalResolved(
+        **header,
+        approval_id=body.approval_id,
+        state=approval_state_from(body.state),
+        reason=body.reason,
+        arguments_json=body.arguments_json,
+        result_json=body.result_json,
+        user_id=body.user_id,
+    )
+
+
 def _custom(message: event_pb2.RunEvent, header: Header) -> events.Event:
     return events.Custom(**header, type=message.custom.type, payload=struct_from(message.custom.payload))
 
@@ -271,5 +272,9 @@ _DECODERS: Mapping[str, Callable[[event_pb2.RunEvent, Header], events.Event]] = 
     events.SubtaskEnded.kind: _subtask_ended,
     events.TodoChanged.kind: _todo_changed,
     events.TeamMessageSent.kind: _team_message_sent,
+    events.ApprovalRequested.kind: _approval_requested,
+    events.ApprovalResolved.kind: _approval_resolved,
     events.Custom.kind: _custom,
+    **HOOK_DECODERS,
+    **WORKFLOW_DECODERS,
 }

@@ -3,10 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
 
+from musterd_client.approval_model import Approval, ApprovalState
+from musterd_client.hook_events import HookCompleted, HookFailed, HookStarted
+from musterd_client.logged_event import LoggedEvent
 from musterd_client.model import ComponentRef, JsonValue, Output, TaskError, TaskState, Usage
 from musterd_client.team_model import TeamMessage, Todo, TodoChange
+from musterd_client.workflow_events import (
+    BranchChosen,
+    LoopTurned,
+    StepCompleted,
+    StepFailed,
+    StepSkipped,
+    StepStarted,
+)
 
 
 class RestartCause(StrEnum):
@@ -15,22 +25,6 @@ class RestartCause(StrEnum):
     UNKNOWN = "UNKNOWN"
     RECOVERY = "RECOVERY"
     RETRY = "RETRY"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedEvent:
-    """What every event has: its task, its place in the log of the task's tree, its time, and the task's component.
-
-    `sequence` is the token to go on after: `watch(task_id, after_sequence=event.sequence)`. `kind` is the event's name
-    in the contract, for example `text_delta`.
-    """
-
-    kind: ClassVar[str]
-
-    task_id: str
-    sequence: int
-    create_time: datetime
-    component: ComponentRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +310,33 @@ class TeamMessageSent(LoggedEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequested(LoggedEvent):
+    """The task wants to do something that needs an approval, or that somebody else must do; `tasks.resolve` decides."""
+
+    kind = "approval_requested"
+
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalResolved(LoggedEvent):
+    """An approval was decided by the user `user_id`, or nobody decided in time; `state` says what became of it.
+
+    `arguments_json` stands in place of the model's arguments, and `result_json` is the result that was given; both are
+    empty when there is none.
+    """
+
+    kind = "approval_resolved"
+
+    approval_id: str
+    state: ApprovalState
+    reason: str = ""
+    arguments_json: str = ""
+    result_json: str = ""
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Custom(LoggedEvent):
     """An event of the application's own making, emitted by a tool."""
 
@@ -353,6 +374,17 @@ Event = (
     | SubtaskEnded
     | TodoChanged
     | TeamMessageSent
+    | ApprovalRequested
+    | ApprovalResolved
+    | HookStarted
+    | HookCompleted
+    | HookFailed
+    | StepStarted
+    | StepCompleted
+    | StepFailed
+    | StepSkipped
+    | BranchChosen
+    | LoopTurned
     | Custom
 )
 """Anything that can happen in a run, as far as this version of the client knows."""

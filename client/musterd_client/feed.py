@@ -7,26 +7,26 @@ from typing import Any
 import grpc
 
 from musterd_client import errors
-from musterd_client.calls import Calls, OpenStream, says_token_expired
+from musterd_client.calls import Calls, OpenStream, says_not_served, says_token_expired
 from musterd_client.codec import enum_name, task_from
 from musterd_client.event_codec import HEARTBEAT, event_from
 from musterd_client.events import Event, TaskCanceled, TaskCompleted, TaskFailed
-from musterd_client.methods import RUN_AGENT, RUN_TEAM, WATCH_TASK
+from musterd_client.methods import RUN_AGENT, RUN_TEAM, RUN_WORKFLOW, WATCH_TASK
 from musterd_client.model import Task, WatchUntil
 from musterd_client.v1.agent_service_pb2 import RunAgentRequest, RunAgentResponse
 from musterd_client.v1.event_pb2 import RunEvent
 from musterd_client.v1.task_service_pb2 import WatchTaskRequest, WatchTaskResponse
 from musterd_client.v1.team_service_pb2 import RunTeamRequest, RunTeamResponse
+from musterd_client.v1.workflow_service_pb2 import RunWorkflowRequest, RunWorkflowResponse
 
-RunRequest = RunAgentRequest | RunTeamRequest
-StreamMessage = RunAgentResponse | RunTeamResponse | WatchTaskResponse
+RunRequest = RunAgentRequest | RunTeamRequest | RunWorkflowRequest
+StreamMessage = RunAgentResponse | RunTeamResponse | RunWorkflowResponse | WatchTaskResponse
 
 _LINGER_SECONDS = 1.0
 _PASSING_REASONS = frozenset(("SLOW_READER", "SHUTTING_DOWN", "KEYS_UNAVAILABLE", "STORE_UNAVAILABLE"))
 _PASSING_REASONS_WHILE_FOLLOWING = _PASSING_REASONS | {"CAPACITY_EXHAUSTED"}
 _CUT_CODES = frozenset(
     (
-        grpc.StatusCode.CANCELLED,
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -126,6 +126,8 @@ class Feed:
                 return await self._calls.stream(RUN_AGENT, run)
             case RunTeamRequest():
                 return await self._calls.stream(RUN_TEAM, run)
+            case RunWorkflowRequest():
+                return await self._calls.stream(RUN_WORKFLOW, run)
 
     def _take(self, message: StreamMessage) -> None:
         if message.HasField("task"):
@@ -182,7 +184,7 @@ class Feed:
     async def _can_mend(self, error: errors.CallError) -> bool:
         if says_token_expired(error):
             return await self._calls.tokens.renew(self._token)
-        if error.code is grpc.StatusCode.UNAVAILABLE:
+        if says_not_served(error):
             return True
         if error.domain == errors.MUSTERD_DOMAIN:
             passing = _PASSING_REASONS if self.task is None else _PASSING_REASONS_WHILE_FOLLOWING

@@ -1,7 +1,7 @@
 """The RPCs of the contract.
 
-The unary ones are repeated while the server is unavailable: each changes nothing, or carries a request_id, which the
-client always sets.
+They are repeated while the server is unavailable, or breaks them off as it ends: each changes nothing, or does the same
+when it is done again, or carries a request_id, which the client always sets.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,15 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
-from musterd_client.v1 import agent_service_pb2, server_service_pb2, task_service_pb2, team_service_pb2
+from musterd_client.v1 import (
+    agent_service_pb2,
+    hook_service_pb2,
+    server_service_pb2,
+    session_service_pb2,
+    task_service_pb2,
+    team_service_pb2,
+    workflow_service_pb2,
+)
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -33,7 +41,10 @@ class Method(Generic[RequestT, ResponseT]):
 
 _AGENTS = "musterd.v1.AgentService"
 _TEAMS = "musterd.v1.TeamService"
+_WORKFLOWS = "musterd.v1.WorkflowService"
 _TASKS = "musterd.v1.TaskService"
+_SESSIONS = "musterd.v1.SessionService"
+_HOOKS = "musterd.v1.HookService"
 _SERVER = "musterd.v1.ServerService"
 
 LIST_AGENTS = Method(_AGENTS, "ListAgents", agent_service_pb2.ListAgentsRequest, agent_service_pb2.ListAgentsResponse)
@@ -49,6 +60,15 @@ ADD_TODO = Method(_TEAMS, "AddTodo", team_service_pb2.AddTodoRequest, team_servi
 SEND_TEAM_MESSAGE = Method(
     _TEAMS, "SendTeamMessage", team_service_pb2.SendTeamMessageRequest, team_service_pb2.SendTeamMessageResponse
 )
+LIST_WORKFLOWS = Method(
+    _WORKFLOWS, "ListWorkflows", workflow_service_pb2.ListWorkflowsRequest, workflow_service_pb2.ListWorkflowsResponse
+)
+GET_WORKFLOW = Method(
+    _WORKFLOWS, "GetWorkflow", workflow_service_pb2.GetWorkflowRequest, workflow_service_pb2.GetWorkflowResponse
+)
+RUN_WORKFLOW = Method(
+    _WORKFLOWS, "RunWorkflow", workflow_service_pb2.RunWorkflowRequest, workflow_service_pb2.RunWorkflowResponse
+)
 TASK_STATUS = Method(_TASKS, "TaskStatus", task_service_pb2.TaskStatusRequest, task_service_pb2.TaskStatusResponse)
 LIST_TASKS = Method(_TASKS, "ListTasks", task_service_pb2.ListTasksRequest, task_service_pb2.ListTasksResponse)
 WATCH_TASK = Method(_TASKS, "WatchTask", task_service_pb2.WatchTaskRequest, task_service_pb2.WatchTaskResponse)
@@ -56,6 +76,22 @@ WAIT_TASKS = Method(_TASKS, "WaitTasks", task_service_pb2.WaitTasksRequest, task
 CANCEL_TASK = Method(_TASKS, "CancelTask", task_service_pb2.CancelTaskRequest, task_service_pb2.CancelTaskResponse)
 STEER_TASK = Method(_TASKS, "SteerTask", task_service_pb2.SteerTaskRequest, task_service_pb2.SteerTaskResponse)
 ANSWER_TASK = Method(_TASKS, "AnswerTask", task_service_pb2.AnswerTaskRequest, task_service_pb2.AnswerTaskResponse)
+RESOLVE_TASK = Method(_TASKS, "ResolveTask", task_service_pb2.ResolveTaskRequest, task_service_pb2.ResolveTaskResponse)
+LIST_SESSIONS = Method(
+    _SESSIONS, "ListSessions", session_service_pb2.ListSessionsRequest, session_service_pb2.ListSessionsResponse
+)
+GET_SESSION = Method(
+    _SESSIONS, "GetSession", session_service_pb2.GetSessionRequest, session_service_pb2.GetSessionResponse
+)
+DELETE_SESSION = Method(
+    _SESSIONS, "DeleteSession", session_service_pb2.DeleteSessionRequest, session_service_pb2.DeleteSessionResponse
+)
+LIST_HOOK_RUNS = Method(
+    _HOOKS, "ListHookRuns", hook_service_pb2.ListHookRunsRequest, hook_service_pb2.ListHookRunsResponse
+)
+RETRY_HOOK_RUN = Method(
+    _HOOKS, "RetryHookRun", hook_service_pb2.RetryHookRunRequest, hook_service_pb2.RetryHookRunResponse
+)
 GET_SERVER_INFO = Method(
     _SERVER, "GetServerInfo", server_service_pb2.GetServerInfoRequest, server_service_pb2.GetServerInfoResponse
 )

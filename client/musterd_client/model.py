@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from musterd_client.approval_model import Approval
+
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
 
@@ -47,13 +49,15 @@ class Priority(StrEnum):
 
 
 class ComponentKind(StrEnum):
-    """What kind of thing a component is. A SUBAGENT and a MEMBER are parts of another, and cannot be run alone."""
+    """What kind of thing a component is. SUBAGENT, MEMBER and STEP are parts of another, and cannot be run alone."""
 
     UNKNOWN = "UNKNOWN"
     AGENT = "AGENT"
     TEAM = "TEAM"
+    WORKFLOW = "WORKFLOW"
     SUBAGENT = "SUBAGENT"
     MEMBER = "MEMBER"
+    STEP = "STEP"
 
 
 class OnDisconnect(StrEnum):
@@ -177,7 +181,7 @@ class Task:
 
     `description` is what a child was asked to do. `outlives_parent` is true for a child that goes on when its parent
     ends. `tree_usage` is what a root and all tasks below it spent; it is None for a child, and for a task whose end is
-    known from its last event alone. `questions` are those that are open.
+    known from its last event alone. `questions` are those that are open; `approvals` too, of a root in its whole tree.
     """
 
     task_id: str
@@ -204,6 +208,7 @@ class Task:
     outlives_parent: bool = False
     tree_usage: Usage | None = None
     questions: tuple[Question, ...] = ()
+    approvals: tuple[Approval, ...] = ()
 
     @property
     def is_root(self) -> bool:

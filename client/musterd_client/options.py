@@ -11,9 +11,10 @@ RequestT = TypeVar("RequestT")
 
 
 class RunOptions(TypedDict, total=False):
-    """The options of a run, the same for agents and teams. All may be left out.
+    """The options of a run, the same for agents, teams and workflows. All may be left out.
 
-    `parts` go to the model beside the message. `factory_input` is for the component's factory. `background` starts the
+    `parts` go to the model beside the message. `factory_input` is for the component's factory; for a workflow it is its
+    input too. `background` starts the
     run and lets go of it. `request_id` makes a repeated call re-attach to the same task; without one the client makes
     one, so that it may repeat the call itself. `usage_limits` are for the whole tree of tasks. With `on_disconnect`
     CANCEL the run is canceled when this client lets go of its stream, which it also does when the task that reads the

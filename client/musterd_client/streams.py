@@ -193,6 +193,7 @@ def _ended(task: Task, event: TerminalEvent) -> Task:
         output=event.output,
         tree_usage=None,
         questions=(),
+        approvals=(),
         end_time=event.create_time,
         last_sequence=max(task.last_sequence, event.sequence),
     )

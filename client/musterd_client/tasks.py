@@ -2,13 +2,29 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from musterd_client.approval_model import Resolution
 from musterd_client.calls import Calls
-from musterd_client.codec import cancel_outcome_from, duration_to, enum_name, steer_outcome_from, task_from
-from musterd_client.methods import ANSWER_TASK, CANCEL_TASK, LIST_TASKS, STEER_TASK, TASK_STATUS, WAIT_TASKS
+from musterd_client.codec import (
+    cancel_outcome_from,
+    duration_to,
+    enum_name,
+    resolution_to,
+    steer_outcome_from,
+    task_from,
+)
+from musterd_client.component_filter import component_filter
+from musterd_client.methods import (
+    ANSWER_TASK,
+    CANCEL_TASK,
+    LIST_TASKS,
+    RESOLVE_TASK,
+    STEER_TASK,
+    TASK_STATUS,
+    WAIT_TASKS,
+)
 from musterd_client.model import (
     CancelMode,
     CancelResult,
-    ComponentKind,
     SteerResult,
     Task,
     TaskState,
@@ -18,11 +34,11 @@ from musterd_client.model import (
 )
 from musterd_client.request_ids import new_request_id
 from musterd_client.streams import Watch
-from musterd_client.v1.component_pb2 import ComponentRef
 from musterd_client.v1.task_service_pb2 import (
     AnswerTaskRequest,
     CancelTaskRequest,
     ListTasksRequest,
+    ResolveTaskRequest,
     SteerTaskRequest,
     TaskStatusRequest,
     WaitTasksRequest,
@@ -36,8 +52,9 @@ class Tasks:
     """Looks at tasks and controls them. Reached as `client.tasks`.
 
     A task is visible to its owner and to administrators of its tenant; for everyone else each call raises
-    NotFoundError. Calls that change something take a `request_id`: a repeated call with the same id counts once.
-    Without one the client makes one, so that its own repetitions are safe.
+    NotFoundError. Whoever may approve sees the tasks of a tenant while they wait for an approval. Calls that change
+    something take a `request_id`: a repeated call with the same id counts once. Without one the client makes one, so
+    that its own repetitions are safe.
     """
 
     def __init__(self, calls: Calls) -> None:
@@ -54,27 +71,29 @@ class Tasks:
         states: Sequence[TaskState] = (),
         agent_id: str = "",
         team_id: str = "",
+        workflow_id: str = "",
         session_id: str = "",
         parent_task_id: str = "",
         root_task_id: str = "",
+        has_open_approvals: bool = False,
         page_size: int = 50,
     ) -> AsyncIterator[Task]:
         """Yields the tasks for which all given filters hold, newest first, page after page.
 
+        With `has_open_approvals` it is only roots in whose tree an approval is open: for who may approve, also those of
+        other users.
+
         Raises:
-            ValueError: both an agent and a team are given; a task has one component.
+            ValueError: more than one component is given.
         """
-        if agent_id and team_id:
-            raise ValueError("give agent_id or team_id, not both: a task has one component")
-        kind = enum_name("COMPONENT_KIND_", ComponentKind.TEAM if team_id else ComponentKind.AGENT)
-        component_id = team_id or agent_id
         request = ListTasksRequest(
             page_size=page_size,
             states=[enum_name("TASK_STATE_", state) for state in states],
-            component=ComponentRef(kind=kind, id=component_id) if component_id else None,
+            component=component_filter(agent_id, team_id, workflow_id),
             session_id=session_id,
             parent_task_id=parent_task_id,
             root_task_id=root_task_id,
+            has_open_approvals=has_open_approvals,
         )
         while True:
             page = await self._calls.unary(LIST_TASKS, request)
@@ -180,4 +199,23 @@ class Tasks:
             task_id=task_id, question_id=question_id, answer=answer, request_id=request_id or new_request_id()
         )
         response = await self._calls.unary(ANSWER_TASK, request)
+        return task_from(response.task)
+
+    async def resolve(self, task_id: str, resolutions: Sequence[Resolution], *, request_id: str | None = None) -> Task:
+        """Decides about approvals of the task or of any below it, and returns the task after that.
+
+        The decisions of one call are taken all or none; others may follow in a later call. The same decision once more
+        changes nothing. The task goes on once nothing of it is open.
+
+        Raises:
+            NotFoundError: an approval belongs to none of these tasks (APPROVAL_NOT_FOUND).
+            PreconditionFailedError: an approval was decided otherwise before, or its time is over (APPROVAL_CONFLICT).
+            InvalidArgumentError: a decision does not fit its approval.
+        """
+        request = ResolveTaskRequest(
+            task_id=task_id,
+            resolutions=[resolution_to(resolution) for resolution in resolutions],
+            request_id=request_id or new_request_id(),
+        )
+        response = await self._calls.unary(RESOLVE_TASK, request)
         return task_from(response.task)

@@ -1,6 +1,6 @@
-"""Runs AI agents and teams of them for programs in any language, over gRPC.
+"""Runs AI agents, teams and workflows of them for programs in any language, over gRPC.
 
-Register agents and teams with `Musterd`, serve them with `musterd serve module:app`, and test them with
+Register agents, teams and workflows with `Musterd`, serve them with `musterd serve module:app`, and test them with
 `musterd.testing.serve`.
 """
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from musterd.app import Musterd
     from musterd.domain.context import RequestContext, TrustedContext
+    from musterd.hooks import InputCheckError, OutputCheckError, RunInput, RunOutput, hook
     from musterd.runtime.components.definitions import (
         AgentFactory,
         Built,
@@ -17,27 +18,63 @@ if TYPE_CHECKING:
         FactoryValidationError,
         Prototype,
         TeamFactory,
+        WorkflowFactory,
     )
     from musterd.teams.team import Team
+    from musterd.workflows.passing import StepInput, StepOutput
+    from musterd.workflows.review import Review
+    from musterd.workflows.steps import Condition, Loop, Parallel, Router, Step, Steps
+    from musterd.workflows.workflow import Workflow
 
 __all__ = [
     "AgentFactory",
     "Built",
+    "Condition",
     "FactoryPermissionError",
     "FactoryValidationError",
+    "InputCheckError",
+    "Loop",
     "Musterd",
+    "OutputCheckError",
+    "Parallel",
     "Prototype",
     "RequestContext",
+    "Review",
+    "Router",
+    "RunInput",
+    "RunOutput",
+    "Step",
+    "StepInput",
+    "StepOutput",
+    "Steps",
     "Team",
     "TeamFactory",
     "TrustedContext",
+    "Workflow",
+    "WorkflowFactory",
+    "hook",
 ]
 
 _HOMES = {
+    "Condition": "musterd.workflows.steps",
+    "InputCheckError": "musterd.hooks",
+    "Loop": "musterd.workflows.steps",
     "Musterd": "musterd.app",
+    "OutputCheckError": "musterd.hooks",
+    "Parallel": "musterd.workflows.steps",
     "RequestContext": "musterd.domain.context",
+    "Review": "musterd.workflows.review",
+    "Router": "musterd.workflows.steps",
+    "RunInput": "musterd.hooks",
+    "RunOutput": "musterd.hooks",
+    "Step": "musterd.workflows.steps",
+    "StepInput": "musterd.workflows.passing",
+    "StepOutput": "musterd.workflows.passing",
+    "Steps": "musterd.workflows.steps",
     "Team": "musterd.teams.team",
     "TrustedContext": "musterd.domain.context",
+    "Workflow": "musterd.workflows.workflow",
+    "hook": "musterd.hooks",
 }
 _DEFAULT_HOME = "musterd.runtime.components.definitions"
 

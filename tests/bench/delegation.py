@@ -49,7 +49,10 @@ async def _two_bare_runs(baseline: Measured, runs: int, at_once: int) -> None:
 async def background_children(setting: Setting) -> list[Figure]:
     """Runs that give 20 or 200 tasks to the background at once, and wait for all of them."""
     few, count, parents = setting.count(20), setting.count(200), setting.count(5)
-    async with setting.pair() as (server, load, baseline), setting.server(**_wide()) as (wide_server, wide_load):
+    async with (
+        setting.pair() as (server, load, baseline),
+        setting.server(max_running_tasks_per_tree=UNCAPPED) as (wide_server, wide_load),
+    ):
         rounds = await take_rounds(
             setting.rounds(7),
             cpu_milliseconds(server, _parents(load, few, parents), few * parents),
@@ -80,10 +83,6 @@ async def background_children(setting: Setting) -> list[Figure]:
         Figure(name="20 background children: CPU per child", value=median(of_few for of_few, *_ in rounds), unit="ms"),
         Figure(name=f"{what}: CPU of a bare run", value=median(bare for *_, bare in rounds), unit="ms"),
     ]
-
-
-def _wide() -> dict[str, int]:
-    return {"max_running_tasks_per_tree": UNCAPPED}
 
 
 def _parents(load: Load, children: int, runs: int) -> Callable[[], Awaitable[object]]:

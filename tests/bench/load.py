@@ -2,17 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
-from musterd_client.v1 import agent_service_pb2, event_pb2, task_service_pb2
+from musterd_client.v1 import agent_service_pb2, event_pb2, task_pb2, task_service_pb2
 
 RUN_AGENT = "/musterd.v1.AgentService/RunAgent"
 TASK_STATUS = "/musterd.v1.TaskService/TaskStatus"
+WAIT_TASKS = "/musterd.v1.TaskService/WaitTasks"
+CANCEL_TASK = "/musterd.v1.TaskService/CancelTask"
 MESSAGE = "hi"
 
 
@@ -45,7 +47,7 @@ class Stream:
     @property
     def task_id(self) -> str:
         """The task's id."""
-        return agent_service_pb2.RunAgentResponse.FromString(self.messages[0][1]).task.task_id
+        return task_id_in(self.messages[0][1])
 
 
 def _events(data: bytes) -> Sequence[event_pb2.RunEvent]:
@@ -75,6 +77,12 @@ class Load:
         async for data in call:
             stream.messages.append((time.perf_counter(), data))
         return stream
+
+    async def begin(self, agent_id: str, *, background: bool = False) -> tuple[str, AsyncIterator[bytes]]:
+        """Begin to run an agent; return its task's id, and the rest of the messages to iterate over."""
+        request = run_request(agent_id, background=background)
+        messages = aiter(self._next_channel().unary_stream(RUN_AGENT)(request, metadata=self._metadata))
+        return task_id_in(await anext(messages)), messages
 
     async def runs(self, agent_id: str, count: int, at_once: int = 1, message: str = MESSAGE) -> list[Stream]:
         """Run an agent `count` times, `at_once` at any time."""
@@ -118,9 +126,32 @@ def status_request(task_id: str) -> bytes:
     return task_service_pb2.TaskStatusRequest(task_id=task_id).SerializeToString()
 
 
-def run_request(agent_id: str, message: str = MESSAGE) -> bytes:
+def wait_request(task_id: str) -> bytes:
+    """Return the request to wait for a task's end."""
+    return task_service_pb2.WaitTasksRequest(task_ids=[task_id]).SerializeToString()
+
+
+def cancel_request(task_id: str) -> bytes:
+    """Return the request to cancel a task at once."""
+    hard = task_service_pb2.CANCEL_MODE_HARD
+    return task_service_pb2.CancelTaskRequest(task_id=task_id, mode=hard).SerializeToString()
+
+
+def run_request(agent_id: str, message: str = MESSAGE, *, background: bool = False) -> bytes:
     """Return the request for an agent's run."""
-    return agent_service_pb2.RunAgentRequest(agent_id=agent_id, message=message).SerializeToString()
+    return agent_service_pb2.RunAgentRequest(
+        agent_id=agent_id, message=message, background=background
+    ).SerializeToString()
+
+
+def task_id_in(data: bytes) -> str:
+    """Return the id of the task in the first message of a run."""
+    return agent_service_pb2.RunAgentResponse.FromString(data).task.task_id
+
+
+def task_in(data: bytes) -> task_pb2.Task:
+    """Return the task that a server looked at."""
+    return task_service_pb2.TaskStatusResponse.FromString(data).task
 
 
 @asynccontextmanager

@@ -1,21 +1,20 @@
 """The processes that are measured: each pinned to the first core, with its CPU time and memory as the kernel sees them.
 
-The bench itself makes the load on the last core. Linux only.
+The bench itself makes the load on the last core, and so does PostgreSQL its work. Linux only.
 """
 
 import asyncio
 import json
 import os
 import sys
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
+
+from tests.support.process_costs import cpu_seconds_of, memory_bytes_of
 
 CORES = sorted(os.sched_getaffinity(0))
 ANSWER_MAX_BYTES = 16 * 1024 * 1024
-_WHOLE_PROCESS_CLOCK = 2
 
 
 def pin_load() -> None:
@@ -39,14 +38,11 @@ class Measured:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time of all threads so far, those that have ended too, in user and kernel."""
-        # The clock that clock_getcpuclockid(3) gives for another process.
-        return time.clock_gettime(~self._process.pid << 3 | _WHOLE_PROCESS_CLOCK)
+        return cpu_seconds_of(self._process.pid)
 
     def memory_bytes(self) -> int:
         """Return the memory that is this process's own."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        (kibibytes,) = (line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:"))
-        return int(kibibytes) * 1024
+        return memory_bytes_of(self._process.pid)
 
 
 async def read_answer(process: asyncio.subprocess.Process) -> Any:
@@ -58,14 +54,14 @@ async def read_answer(process: asyncio.subprocess.Process) -> Any:
 
 
 @asynccontextmanager
-async def measured(module: str, *arguments: str) -> AsyncGenerator[Measured]:
-    """Run a module of the bench in a process of its own until it is not needed any more."""
+async def measured(module: str, *arguments: str, core: int = 0) -> AsyncGenerator[Measured]:
+    """Run a module of the bench in a process and on a core of its own until it is not needed any more."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", f"tests.bench.{module}", *arguments, stdin=pipe, stdout=pipe, limit=ANSWER_MAX_BYTES
     )
     try:
-        os.sched_setaffinity(process.pid, {CORES[0]})
+        os.sched_setaffinity(process.pid, {CORES[core]})
         yield Measured(process, await read_answer(process))
     finally:
         if process.returncode is None:

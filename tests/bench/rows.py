@@ -8,12 +8,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from statistics import median
 
+from tests.bench.appending import appending
 from tests.bench.delegation import background_children, one_delegation
 from tests.bench.echo import ECHO, HOLD
 from tests.bench.figures import Figure, Target
 from tests.bench.load import RUN_AGENT, TASK_STATUS, Load, Stream, run_request, status_request
+from tests.bench.on_postgres import postgres_cpu
 from tests.bench.processes import Measured
+from tests.bench.replicas import across_replicas, two_replicas
 from tests.bench.setting import Setting
+from tests.bench.stored_tasks import stored_tasks
 from tests.bench.turns import cpu_milliseconds, take_turns
 
 SETTLE_SECONDS = 1.0
@@ -199,4 +203,9 @@ ROWS: Mapping[str, Row] = {
     "memory": memory,
     "delegation": one_delegation,
     "background-children": background_children,
+    "stored-tasks": stored_tasks,
+    "appending": appending,
+    "postgres-cpu": postgres_cpu,
+    "two-replicas": two_replicas,
+    "across-replicas": across_replicas,
 }

@@ -1,4 +1,4 @@
-"""The server under test: the bench's agents on a real SQLite file, with tokens checked. Says its port."""
+"""The server under test: the bench's agents on a real store, with tokens checked. Says its port."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from musterd.cli.logs import configure_logging
 from musterd.testing.serving import serve_settings
 
 
-async def serve(folder: Path, key_file: Path, runtime: dict[str, Any]) -> None:
-    """Serve until the bench goes away."""
+async def serve(folder: Path, key_file: Path, sections: dict[str, dict[str, Any]]) -> None:
+    """Serve until the bench goes away. `sections` are settings; without a store it is a SQLite file in the folder."""
     # What goes to standard output the bench would take for answers.
     configure_logging("warning", "json")
     gated = Gated()
@@ -25,7 +25,7 @@ async def serve(folder: Path, key_file: Path, runtime: dict[str, Any]) -> None:
         folder,
         server={"listen": "127.0.0.1:0", "unix_socket": None},
         auth={"mode": "jwt", "public_key_files": [key_file]},
-        runtime=runtime,
+        **sections,
     )
     service = Service(Musterd(agents=bench_agents(gated)), settings)
     sampler = Sampler()

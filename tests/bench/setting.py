@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +38,7 @@ class Setting:
         claims = {
             "sub": "bench",
             "tenant_id": "bench",
-            "scope": "agents:run tasks:read",
+            "scope": "agents:run tasks:read tasks:cancel",
             "exp": int(time.time()) + TOKEN_SECONDS,
         }
         self._token = jwt.encode(claims, key, algorithm="RS256", headers={"kid": KEY_NAME})
@@ -52,14 +52,20 @@ class Setting:
         return full if self.divisor == 1 else 1
 
     @asynccontextmanager
-    async def server(self, **runtime: Any) -> AsyncGenerator[tuple[Measured, Load]]:
-        """Give a new server on a new database, and load on it. `runtime` are settings of the section `runtime`."""
+    async def server(
+        self, *, store: Mapping[str, str] | None = None, core: int = 0, **runtime: Any
+    ) -> AsyncGenerator[tuple[Measured, Load]]:
+        """Give a new server, and load on it. `store` and `runtime` are settings of these sections.
+
+        Without a `store` it is a new SQLite file.
+        """
         self._servers += 1
         home = self._folder / f"server-{self._servers}"
         home.mkdir()
         async with AsyncExitStack() as stack:
+            sections = json.dumps({"runtime": runtime, "store": store or {}})
             server = await stack.enter_async_context(
-                measured("server", str(home), str(self._key_file), json.dumps(runtime))
+                measured("server", str(home), str(self._key_file), sections, core=core)
             )
             load = await stack.enter_async_context(load_on(server.hello, self._token, CONNECTIONS))
             if self._profiles:

@@ -93,7 +93,7 @@ class BuildingBehaviour:
         assert subagents.get_total_usage()["requests"] == 1
 
     async def test_a_child_may_not_delegate_by_default(self, run_parent: RunParent) -> None:
-        """S13: depth is enforced."""
+        """S13 (refusal): depth is enforced."""
         inner = over(child(taking("never")))
         middle = child(taking(task(), report), agent_arguments={"toolsets": [inner]})
         said = await run_parent(parent(over(middle), task(), report), "go")

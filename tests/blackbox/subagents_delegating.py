@@ -30,12 +30,12 @@ class DelegatingBehaviour:
         assert await run_parent(parent(over(config), task(), report), "go") == '{"city":"Rome"}'
 
     async def test_an_unknown_name_is_answered_with_those_that_are_there(self, run_parent: RunParent) -> None:
-        """S3."""
+        """S3 (refusal)."""
         said = await run_parent(parent(over(child(taking("x"))), task(name="nobody"), report), "go")
         assert said == "Error: Unknown subagent 'nobody'. Available: worker"
 
     async def test_a_task_without_a_description_is_refused(self, run_parent: RunParent) -> None:
-        """S3."""
+        """S3 (refusal)."""
         said = await run_parent(parent(over(child(taking("x"))), task(description=" "), report), "go")
         assert said.startswith("Error: The description is empty.")
 
@@ -59,7 +59,7 @@ class DelegatingBehaviour:
         assert lines[5].startswith("Usage: 1 requests, ")
 
     async def test_unknown_tasks_are_not_found(self, run_parent: RunParent) -> None:
-        """S5, S6, S7, S8, S9."""
+        """S5, S6, S7, S8, S9 (refusal)."""
         calls: list[Call] = [
             ("check_task", {"task_id": UNKNOWN}),
             ("answer_subagent", {"task_id": UNKNOWN, "answer": "x"}),
@@ -73,7 +73,7 @@ class DelegatingBehaviour:
         assert waited == f"Task results (mode=all, 0/1 finished):\n\n- {UNKNOWN}: not found"
 
     async def test_waiting_for_no_task_is_refused(self, run_parent: RunParent) -> None:
-        """S6."""
+        """S6 (refusal)."""
         said = await run_parent(parent(over(), ("wait_tasks", {"task_ids": []}), report), "go")
         assert said.startswith("Error: task_ids is empty")
 

@@ -78,7 +78,7 @@ class TalkingBehaviour:
         assert "1/2 finished, 1 still running" in await run_parent(agent, "go")
 
     async def test_an_answer_to_a_question_that_is_not_open_is_refused(self, run_parent: RunParent) -> None:
-        """S7."""
+        """S7 (refusal)."""
         worker = taking(("ask_parent", {"question": "which?"}), lambda messages: returned(messages)[0])
         agent = parent(
             over(child(worker)),
@@ -166,7 +166,7 @@ class TalkingBehaviour:
         assert said.endswith("COMPLETED\nagain: and then?")
 
     async def test_what_has_ended_takes_no_message_and_cannot_be_canceled(self, run_parent: RunParent) -> None:
-        """S8, S9: the answer gives the status."""
+        """S8, S9 (refusal): the answer gives the status."""
         agent = parent(
             over(child(taking("done"))),
             task("async"),

@@ -134,7 +134,7 @@ class TeamToolsetBehaviour:
         assert crew.configs[0]["description"].startswith("[Team crew]")
 
     async def test_a_leader_without_a_team_is_told_to_spawn_one(self, run_parent: RunParent) -> None:
-        """T5: each tool has its text for it."""
+        """T5 (refusal): each tool has its text for it."""
         texts = await self.run(
             run_parent,
             Crew.of(),
@@ -149,7 +149,7 @@ class TeamToolsetBehaviour:
         assert texts == ["Error: No team is active. Use spawn_team first."] * 5 + ["No team is active."] * 2
 
     async def test_bad_calls_are_told_what_is_wrong(self, run_parent: RunParent) -> None:
-        """T5: one team at a time, members that are there, one task at a time, names of their own."""
+        """T5 (refusal): one team at a time, members that are there, one task at a time, names of their own."""
         gate = Gate()
         crew = Crew.of(ann=[gate, "a page"], bob=[])
         texts = await self.run(
@@ -362,7 +362,7 @@ class TeamToolsetBehaviour:
         ]
 
     async def test_a_team_that_cannot_be_spawned_leaves_nothing_behind(self, run_parent: RunParent) -> None:
-        """T5: no team, and nobody in the registry; the next one can be spawned."""
+        """T5 (refusal): no team, and nobody in the registry; the next one can be spawned."""
         seen: list[list[str]] = []
         registry = DynamicAgentRegistry()
 

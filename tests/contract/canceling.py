@@ -28,7 +28,8 @@ from tests.contract.values import (
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import CancelRequested, Event, Payload, SubtaskEnded, TaskCanceled, TaskStarted
-from musterd.domain.ports import CancelRecord, Store, Stored, TaskWrite
+from musterd.domain.orders import CancelRecord
+from musterd.domain.ports import Store, Stored, TaskWrite
 from musterd.domain.task import Output, Task, TaskState, Usage
 
 SOFTLY = CancelRequested(reason=SOFT.reason, hard=False, grace_seconds=30.0, user_id="anna")

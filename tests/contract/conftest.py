@@ -24,6 +24,12 @@ CONTRACT = (
     "messages",
     "reading",
     "holding",
+    "hooking",
+    "approving",
+    "deciding",
+    "parking",
+    "approvers",
+    "sessions",
     "values",
     "teams",
 )

@@ -150,7 +150,7 @@ class CreatingContract:
         assert len(committed) == 1
 
     async def test_a_key_with_another_body_is_refused(self, store: Store) -> None:
-        """R8."""
+        """R8 (refusal)."""
         task = await start(store, make_root(request=make_key("r1")))
         changed = make_key("r1", body="another body")
         with pytest.raises(MusterdError) as refused:

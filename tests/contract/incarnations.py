@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from musterd.domain.event import Event
-from musterd.domain.ports import Store
+from musterd.domain.full_store import FullStore
 
-MakeStore = Callable[[], Store]
-Restart = Callable[[], Awaitable[Store]]
+MakeStore = Callable[[], FullStore]
+Restart = Callable[[], Awaitable[FullStore]]
 
 
 @dataclass
@@ -16,7 +16,7 @@ class Incarnations:
 
     make_store: MakeStore
     committed: list[Event]
-    opened: list[Store] = field(default_factory=list[Store])
+    opened: list[FullStore] = field(default_factory=list[FullStore])
 
     async def close(self) -> None:
         """Close the store that is open."""
@@ -24,7 +24,7 @@ class Incarnations:
             await store.close()
         self.opened.clear()
 
-    async def restart(self) -> Store:
+    async def restart(self) -> FullStore:
         """Close the store that is open, and open the next."""
         await self.close()
         store = self.make_store()

@@ -23,7 +23,8 @@ from tests.contract.values import (
 from musterd.domain.board import TeamMessage
 from musterd.domain.event import Event, TaskFailed, TeamMessageSent
 from musterd.domain.ids import new_id
-from musterd.domain.ports import Inbox, Steer, SteerState, Store
+from musterd.domain.orders import Inbox, Steer, SteerState
+from musterd.domain.ports import Store, Stored
 from musterd.domain.task import ComponentRef, Task
 from musterd.domain.team_board import SendMessage
 
@@ -133,6 +134,38 @@ class MessagesContract:
         )
         await store.write([complete(first)])
         assert await read_messages(store, second) == [("[Message from leader] hello", SteerState.PENDING)]
+
+    async def test_a_turn_that_ends_says_who_gets_what_it_did_not_read(self, store: Store) -> None:
+        """T6: in the order in which it came, and once however often the write is repeated."""
+        team = await start_team(store)
+        first, second, third = [await start_turn(store, team) for _ in range(3)]
+        records = [await send(store, team, text, receiver="bob") for text in ("one", "two", "three")]
+        entries = [entry_of(team, record, "bob") for record in records]
+        ending = replace(complete(first), number=1, applied_steer_ids=(entries[0],))
+        (stored,) = await store.write([ending])
+        assert isinstance(stored, Stored)
+        assert stored.delivered == tuple(
+            Steer(steer_id=entry, task_id=second.task_id, message=f"[Message from leader] {text}", user_id="")
+            for entry, text in zip(entries[1:], ("two", "three"), strict=True)
+        )
+        assert stored.delivered == (await store.read_inbox(second.task_id)).steers
+        (again,) = await store.write([ending])
+        assert again == replace(stored, events=(), delivered=())
+        (stored,) = await store.write([replace(fail(second), applied_steer_ids=tuple(entries[1:]))])
+        assert isinstance(stored, Stored)
+        assert stored.delivered == ()
+        assert await read_messages(store, third) == []
+
+    async def test_a_queued_turn_that_is_canceled_says_who_gets_what_waited_for_it(self, store: Store) -> None:
+        """R5, T6."""
+        team = await start_team(store)
+        first = await start_turn(store, team, owner=None)
+        second = await start_turn(store, team)
+        record = await send(store, team, receiver="bob")
+        canceled = await store.request_cancel(ANNA, first.task_id, HARD, None)
+        (steer,) = canceled.delivered
+        assert (steer.steer_id, steer.task_id) == (entry_of(team, record, "bob"), second.task_id)
+        assert (await store.read_inbox(second.task_id)).steers == (steer,)
 
     async def test_a_new_turn_takes_nothing_from_one_that_runs(self, store: Store) -> None:
         """T6."""

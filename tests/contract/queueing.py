@@ -148,7 +148,7 @@ class QueueingContract:
         assert await (await restart()).count_queued() == 1
 
     async def test_no_more_may_wait_than_the_queue_takes(self, store: Store) -> None:
-        """R9: the limit is how many wait, the last one included."""
+        """R9 (refusal): the limit is how many wait, the last one included."""
         await start(store)
         for _ in range(3):
             await start(store, replace(make_queued(), max_queued=3))

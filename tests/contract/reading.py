@@ -57,7 +57,7 @@ class ReadingContract:
 
     @pytest.mark.parametrize("stranger", [BERT, ANNA_ELSEWHERE, ADMIN_ELSEWHERE])
     async def test_a_task_of_others_looks_like_none(self, store: Store, stranger: Viewer) -> None:
-        """I5."""
+        """I5 (refusal)."""
         task = await start(store)
         for task_id in (task.task_id, new_id()):
             for call in (store.get_task(stranger, task_id), store.get_tasks(stranger, [task_id])):

@@ -56,7 +56,9 @@ class RepeatingContract:
             steps=(ModelStep(step=1),),
         )
         before = await store.get_task(ANNA, task.task_id)
-        assert await write_one(store, repeated) == Stored(state=TaskState.RETRYING, events=())
+        assert await write_one(store, repeated) == Stored(
+            state=TaskState.RETRYING, events=(), tree_spent=replace(SPENT, details={})
+        )
         assert await store.get_task(ANNA, task.task_id) == before
         assert (await store.read_inbox(task.task_id)).steers == (steer,)
         assert (await store.load_journal(task.task_id)).model_steps == {}
@@ -67,7 +69,8 @@ class RepeatingContract:
         ending = replace(complete(task), number=2)
         await store.write([replace(say(task, *make_deltas(1)), number=1), ending])
         store = await restart()
-        assert await write_one(store, ending) == Stored(state=TaskState.COMPLETED, events=())
+        stored = Stored(state=TaskState.COMPLETED, events=(), tree_spent=replace(SPENT, details={}))
+        assert await write_one(store, ending) == stored
         assert await write_one(store, replace(ending, number=3)) == Lost()
         assert len(await read_log(store, task)) == 3
 

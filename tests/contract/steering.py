@@ -24,7 +24,8 @@ from tests.contract.values import (
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Steered, TaskCanceled, TaskCompleted, TaskFailed
 from musterd.domain.ids import new_id
-from musterd.domain.ports import Inbox, Lost, SteerState, Store, TaskWrite
+from musterd.domain.orders import Inbox, SteerState
+from musterd.domain.ports import Lost, Store, TaskWrite
 from musterd.domain.task import Task, TaskState
 
 
@@ -100,7 +101,7 @@ class SteeringContract:
                     assert isinstance(end, TaskCompleted)
 
     async def test_a_task_that_has_ended_takes_no_message(self, store: Store) -> None:
-        """R6."""
+        """R6 (refusal)."""
         task = await start(store)
         await store.write([complete(task)])
         with pytest.raises(MusterdError) as refused:
@@ -110,7 +111,7 @@ class SteeringContract:
         assert await store.find_request(make_key("r1", method="SteerTask")) is None
 
     async def test_a_task_that_is_being_canceled_takes_no_message(self, store: Store) -> None:
-        """R6."""
+        """R6 (refusal)."""
         task = await start(store)
         await store.request_cancel(ANNA, task.task_id, HARD, None)
         with pytest.raises(MusterdError) as refused:

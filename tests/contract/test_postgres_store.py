@@ -1,4 +1,4 @@
-"""The contract on PostgreSQL."""
+"""The contract on PostgreSQL, as a role that the policies of tenants bind: they keep nothing from the store."""
 
 import pytest
 from tests.contract.incarnations import MakeStore
@@ -9,8 +9,8 @@ from musterd.store.postgres.connection import Database
 
 
 @pytest.fixture
-def make_store(postgres_database: Database) -> MakeStore:
-    return lambda: PostgresStore(postgres_database)
+def make_store(bound_database: Database) -> MakeStore:
+    return lambda: PostgresStore(bound_database)
 
 
 class TestPostgresStore(StoreContract):

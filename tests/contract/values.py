@@ -9,7 +9,8 @@ from hypothesis import HealthCheck
 from musterd.domain.errors import Reason
 from musterd.domain.event import Payload, TaskCompleted, TaskFailed, TaskStarted, TextDelta
 from musterd.domain.ids import new_id
-from musterd.domain.ports import CancelOrder, ClaimedTask, Lost, NewTask, RequestKey, Steer, Store, Stored, TaskWrite
+from musterd.domain.orders import CancelOrder, Steer
+from musterd.domain.ports import ClaimedTask, Lost, NewTask, RequestKey, Store, Stored, TaskWrite
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.queueing import Caps
 from musterd.domain.task import (

@@ -134,7 +134,7 @@ class WritingContract:
         assert isinstance((await read_log(store, task))[-1], TaskFailed)
 
     async def test_the_first_terminal_state_wins(self, store: Store) -> None:
-        """R11."""
+        """R11 (refusal)."""
         task = await start(store)
         first, second, late = await store.write([complete(task), fail(task), say(task, *make_deltas(1))])
         assert isinstance(first, Stored)
@@ -152,7 +152,7 @@ class WritingContract:
         assert len(await read_log(store, task)) == 2
 
     async def test_a_terminal_state_that_the_table_does_not_allow_makes_the_write_lost(self, store: Store) -> None:
-        """R11."""
+        """R11 (refusal)."""
         task = await start(store)
         await store.request_cancel(ANNA, task.task_id, HARD, None)
         before = await read_log(store, task)

@@ -58,18 +58,6 @@ async def test_migrating_again_and_at_once_does_it_once(folder: Path, postgres_d
     assert len(names) == len(set(names))
 
 
-async def test_an_older_version_touches_no_newer_schema(folder: Path, postgres_database: Database) -> None:
-    """R3."""
-    await migrate(folder, postgres_database)
-    await query(postgres_database, "INSERT INTO migration VALUES (9999, '9999_future', 'x', 0)")
-    async with open_shop(folder, ()) as shop:
-        refused = await refusal_to_serve(shop, postgres_database)
-    again = await migrate(folder, postgres_database)
-    assert "9999_future, which this version of musterd does not know" in refused
-    assert (again.code, again.stdout) == (1, "")
-    assert "the database was not migrated: the database has had the migration 9999_future" in again.stderr
-
-
 async def test_a_schema_of_something_else_is_left_alone(folder: Path, postgres_database: Database) -> None:
     """R3."""
     await query(postgres_database, f"CREATE SCHEMA {quote(postgres_database.schema)}")

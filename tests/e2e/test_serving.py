@@ -106,7 +106,7 @@ async def test_a_factory_builds_by_the_tier_and_the_scopes_of_the_token(
 
 
 async def test_a_caller_without_a_token_or_a_scope_is_refused(served: Served) -> None:
-    """I1, I4."""
+    """I1, I4 (refusal)."""
     async with MusterdClient(served.tcp) as nobody, served.client(served.shop.token(scope="tasks:read")) as reader:
         with pytest.raises(UnauthenticatedError, match="TOKEN_MISSING"):
             await nobody.run_agent("support", "Hello?").start()

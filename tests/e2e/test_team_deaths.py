@@ -59,7 +59,7 @@ async def test_a_team_whose_server_dies_while_two_work_does_each_todo_once(folde
         Follower(client.run_team("workshop", "a chair")) as follower,
     ):
         await shop.model.reached("second stage", times=2)
-        task_id = follower.events[0].task_id
+        task_id = await follower.task_id()
         before = await client.teams.board(task_id)
         await first_life.kill()
         shop.model.release("second stage")

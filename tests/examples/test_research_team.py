@@ -83,7 +83,7 @@ async def test_the_team_is_listed_without_being_built() -> None:
 
 
 async def test_an_unknown_tier_is_refused_before_there_is_a_task() -> None:
-    """C7."""
+    """C7, C10 (refusal)."""
     async with serve_to("platinum") as (client, _):
         with pytest.raises(PermissionDeniedError, match="the tier 'platinum' has no team") as refusal:
             await client.run_team("research", "What sells?", factory_input=TOPIC).result()
@@ -91,7 +91,7 @@ async def test_an_unknown_tier_is_refused_before_there_is_a_task() -> None:
 
 
 async def test_input_that_does_not_fit_names_its_field() -> None:
-    """C6."""
+    """C6 (refusal)."""
     async with serve_to("gold") as (client, _):
         with pytest.raises(InvalidArgumentError) as refusal:
             await client.run_team("research", "What sells?").result()

@@ -51,7 +51,7 @@ async def test_only_the_gold_tier_has_its_answers_reviewed() -> None:
 
 
 async def test_an_unknown_tier_is_refused_before_there_is_a_task() -> None:
-    """C7."""
+    """C7, C10 (refusal)."""
     async with serve_to("platinum") as client:
         with pytest.raises(PermissionDeniedError, match="the tier 'platinum' has no agent") as refusal:
             await client.run_agent("advisor", "What now?", factory_input=TOPIC).result()
@@ -59,7 +59,7 @@ async def test_an_unknown_tier_is_refused_before_there_is_a_task() -> None:
 
 
 async def test_input_that_does_not_fit_names_its_field() -> None:
-    """C6."""
+    """C6 (refusal)."""
     async with serve_to("gold") as client:
         with pytest.raises(InvalidArgumentError) as refusal:
             await client.run_agent("advisor", "What now?").result()

@@ -2,13 +2,12 @@
 
 import asyncio
 
-import grpc
 import pytest
 from tests.fault.checking import UNFINISHED, check_task
 from tests.fault.cluster import REPLICAS, Cluster
 
 from musterd.testing.model import ChatRequest, Turn, call, text
-from musterd_client import CallError, Event, MusterdClient, TaskState, ToolCallCompleted
+from musterd_client import Event, TaskState, ToolCallCompleted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -50,21 +49,9 @@ class Load:
                 await self._asked.acquire()
                 self._begun += 1
                 message = self._cluster.play(f"rolling {self._begun}", answer)
-                while not await self._follow(client, message):
-                    pass
+                async with client.run_agent("worker", message) as run:
+                    self.logs[run.task.task_id] = [event async for event in run]
                 self._done.release()
-
-    async def _follow(self, client: MusterdClient, message: str) -> bool:
-        """Return whether a run was followed to its end, and not cut off before anybody heard of it."""
-        try:
-            async with client.run_agent("worker", message, request_id=message) as run:
-                self.logs[run.task.task_id] = [event async for event in run]
-        except CallError as error:
-            # A server that ends cuts off the calls that it has not got to: whoever asks again has the same request.
-            if error.code is not grpc.StatusCode.CANCELLED:
-                raise
-            return False
-        return True
 
 
 async def test_a_rolling_restart_under_load_loses_nothing(cluster: Cluster) -> None:

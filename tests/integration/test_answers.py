@@ -108,7 +108,7 @@ async def test_of_several_questions_the_answer_names_its_own(world: World) -> No
 
 @pytest.mark.parametrize("fields", [{}, {"question_id": "q-1"}, {"answer": " \n"}, {"answer": "", "request_id": "r"}])
 async def test_a_question_is_not_answered_with_nothing(world: World, fields: dict[str, Any]) -> None:
-    """R7, S7: and stays open."""
+    """R7, S7 (refusal): and stays open."""
     await world.ask("q-1")
     refusal = await world.refusal(**fields)
     assert (refusal.code, refusal.paths) == (grpc.StatusCode.INVALID_ARGUMENT, ["answer"])
@@ -117,7 +117,7 @@ async def test_a_question_is_not_answered_with_nothing(world: World, fields: dic
 
 @pytest.mark.parametrize("fields", [{"answer": "blue"}, {"answer": "blue", "question_id": "q-1"}, {}])
 async def test_a_task_that_asks_nothing_takes_no_answer(world: World, fields: dict[str, Any]) -> None:
-    """R7."""
+    """R7 (refusal)."""
     refusal = await world.refusal(**fields)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TASK_NOT_WAITING")
     assert dict(refusal.info.metadata) == {"task_id": world.task_id, "state": "working"}

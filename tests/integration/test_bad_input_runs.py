@@ -116,7 +116,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", BAD_FIELDS)
 async def test_a_bad_field_is_refused_by_its_path(wire: Wire, case: str) -> None:
-    """R1, C6, R10."""
+    """R1, C6, R10 (refusal)."""
     fields, path = BAD_FIELDS[case]
     refusal = await wire.refusal("RunAgent", **{"agent_id": "greeter", "message": "hi", **fields})
     assert (refusal.code, refusal.reason, refusal.paths) == (INVALID, "INVALID_ARGUMENT", [path])
@@ -158,7 +158,7 @@ async def test_an_unknown_agent_is_not_found(wire: Wire) -> None:
 
 
 async def test_input_that_breaks_the_schema_is_refused_with_every_path(wire: Wire) -> None:
-    """C6."""
+    """C6 (refusal)."""
     broken = {"lines": [{"sku": "a", "pieces": 1}, {"sku": 7, "pieces": "many"}, {}], "rush": "perhaps"}
     refusal = await wire.refusal("RunAgent", agent_id="shop", message="hi", factory_input=struct_to(broken))
     assert (refusal.code, refusal.reason) == (INVALID, "INVALID_INPUT")

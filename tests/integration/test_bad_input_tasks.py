@@ -96,7 +96,7 @@ async def finished_task(wire: Wire) -> Task:
 
 @pytest.mark.parametrize("case", BAD_FIELDS)
 async def test_a_bad_field_is_refused_by_its_path(wire: Wire, case: str) -> None:
-    """R4, R5, R6, R7, C8."""
+    """R4, R5, R6, R7, C8 (refusal)."""
     name, fields, path = BAD_FIELDS[case]
     refusal = await wire.refusal(name, **fields)
     assert (refusal.code, refusal.reason, refusal.paths) == (INVALID, "INVALID_ARGUMENT", [path])
@@ -122,7 +122,7 @@ async def test_after_the_whole_table_the_server_serves_as_before(wire: Wire) -> 
     ],
 )
 async def test_a_finished_task_takes_no_orders(wire: Wire, name: str, fields: dict[str, Any], reason: str) -> None:
-    """R5, R6, R7, R11."""
+    """R5, R6, R7, R11 (refusal)."""
     task = await finished_task(wire)
     refusal = await wire.refusal(name, task_id=task.task_id, **fields)
     assert (refusal.code, refusal.reason) == (PRECONDITION, reason)
@@ -133,7 +133,7 @@ async def test_a_finished_task_takes_no_orders(wire: Wire, name: str, fields: di
 
 
 async def test_a_sequence_beyond_the_log_is_refused_for_it_would_hide_the_end(wire: Wire) -> None:
-    """R3."""
+    """R3 (refusal)."""
     task = await finished_task(wire)
     refusal = await wire.refusal("WatchTask", task_id=task.task_id, after_sequence=task.last_sequence + 1)
     assert (refusal.code, refusal.paths) == (INVALID, ["after_sequence"])

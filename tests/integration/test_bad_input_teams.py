@@ -95,7 +95,7 @@ async def running_team(wire: Wire, gate: Gate) -> str:
 
 @pytest.mark.parametrize("case", BAD_FIELDS)
 async def test_a_bad_field_is_refused_by_its_path(wire: Wire, case: str) -> None:
-    """T1, T7, C8."""
+    """T1, T7, C8 (refusal)."""
     name, fields, path = BAD_FIELDS[case]
     refusal = await wire.refusal(name, **fields)
     assert (refusal.code, refusal.reason, refusal.paths) == (INVALID, "INVALID_ARGUMENT", [path])
@@ -115,7 +115,7 @@ async def test_after_the_whole_table_the_server_runs_teams_as_before(wire: Wire,
 @pytest.mark.parametrize("name", ["GetTeam", "RunTeam"])
 @pytest.mark.parametrize("team_id", ["no-such-team", "greeter", "writer", "PRESS", "press "])
 async def test_what_is_no_team_is_not_found_as_one(wire: Wire, name: str, team_id: str) -> None:
-    """C8: an agent and a member are none."""
+    """C8 (refusal): an agent and a member are none."""
     fields = {"message": "hi"} if name == "RunTeam" else {}
     refusal = await wire.refusal(name, team_id=team_id, **fields)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "COMPONENT_NOT_FOUND")
@@ -127,7 +127,7 @@ async def test_what_is_no_team_is_not_found_as_one(wire: Wire, name: str, team_i
     [("GetTeamBoard", {}), ("AddTodo", {"content": "c"}), ("SendTeamMessage", {"content": "c"})],
 )
 async def test_the_task_of_an_agent_has_no_board(wire: Wire, name: str, fields: dict[str, Any]) -> None:
-    """T7."""
+    """T7 (refusal)."""
     task_id = (await wire.call("RunAgent", agent_id="greeter", message="hi")).task.task_id
     refusal = await wire.refusal(name, task_id=task_id, **fields)
     assert (refusal.code, refusal.reason) == (PRECONDITION, "BOARD_NOT_FOUND")
@@ -136,7 +136,7 @@ async def test_the_task_of_an_agent_has_no_board(wire: Wire, name: str, fields: 
 
 
 async def test_a_todo_cannot_wait_for_what_is_not_on_the_list(wire: Wire, gate: Gate) -> None:
-    """T2, T7: the refusal names each id that is not there, and nothing is added."""
+    """T2, T7 (refusal): the refusal names each id that is not there, and nothing is added."""
     task_id = await running_team(wire, gate)
     first = (await wire.call("AddTodo", task_id=task_id, content="first")).todo.todo_id
     refusal = await wire.refusal("AddTodo", task_id=task_id, content="c", blocked_by=["x", first, "y"])
@@ -147,7 +147,7 @@ async def test_a_todo_cannot_wait_for_what_is_not_on_the_list(wire: Wire, gate: 
 
 
 async def test_a_message_needs_somebody_of_the_team_to_read_it(wire: Wire, gate: Gate) -> None:
-    """T3, T7: the refusal says who there is, and nothing is sent."""
+    """T3, T7 (refusal): the refusal says who there is, and nothing is sent."""
     task_id = await running_team(wire, gate)
     for receiver in ("editor", "WRITER", "press", "user:anonymous"):
         refusal = await wire.refusal("SendTeamMessage", task_id=task_id, content="hi", receiver=receiver)
@@ -161,7 +161,7 @@ async def test_a_message_needs_somebody_of_the_team_to_read_it(wire: Wire, gate:
 
 @pytest.mark.parametrize("name", ["AddTodo", "SendTeamMessage"])
 async def test_the_board_of_a_team_that_has_ended_is_read_and_not_changed(wire: Wire, gate: Gate, name: str) -> None:
-    """T7."""
+    """T7 (refusal)."""
     gate.open()
     task_id = (await wire.call("RunTeam", **RUN)).task.task_id
     await wire.call("WaitTasks", task_ids=[task_id])

@@ -44,7 +44,7 @@ def input_with_bad_text() -> bytes:
     ],
 )
 async def test_bytes_that_are_no_request_are_refused(wire: Wire, data: bytes) -> None:
-    """R1."""
+    """R1 (refusal)."""
     refusal = await wire.send(METHODS["RunAgent"].path, data)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
     assert "musterd.v1.RunAgentRequest" in refusal.text

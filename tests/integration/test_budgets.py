@@ -100,7 +100,7 @@ async def test_a_tree_that_needs_five_requests_gets_them_and_not_one_more_than_i
 
 
 async def test_a_child_that_crosses_the_limit_fails_and_then_its_parent() -> None:
-    """R10: both say why."""
+    """R10 (refusal): both say why."""
     worker = subagent("worker", looping("worker", 9))
     async with serve(Musterd(agents=[delegating("boss", worker)])) as client:
         root, (child,) = await run(client, requests=4)
@@ -126,7 +126,7 @@ async def test_tokens_of_children_count(kind: str) -> None:
 
 
 async def test_nothing_is_started_when_all_is_spent() -> None:
-    """R10: the model is told so; its next request is refused."""
+    """R10 (refusal): the model is told so; its next request is refused."""
     app = Musterd(agents=[delegating("boss", subagent("worker", Agent(saying("done"), name="worker")))])
     async with serve(app) as client:
         async with client.run_agent("boss", "go", usage_limits=UsageLimits(requests=1)) as events:

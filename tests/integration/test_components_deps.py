@@ -109,7 +109,7 @@ async def test_a_subagent_gets_deps_of_its_own_where_deps_can_be_cloned(seer: Se
 
 
 async def test_what_makes_deps_may_refuse_the_run(seer: Seer) -> None:
-    """C7, C11."""
+    """C7, C11 (refusal)."""
 
     def make(context: RequestContext) -> Any:
         raise FactoryPermissionError(f"no account for {context.user_id}")

@@ -58,18 +58,34 @@ def app() -> Musterd:
 
 
 def test_the_public_names_of_the_package_are_these() -> None:
-    """C1, C2, C7, C11: adding to them is a decision."""
+    """C1, C2, C7, C11, H1, W1: adding to them is a decision."""
     assert musterd.__all__ == [
         "AgentFactory",
         "Built",
+        "Condition",
         "FactoryPermissionError",
         "FactoryValidationError",
+        "InputCheckError",
+        "Loop",
         "Musterd",
+        "OutputCheckError",
+        "Parallel",
         "Prototype",
         "RequestContext",
+        "Review",
+        "Router",
+        "RunInput",
+        "RunOutput",
+        "Step",
+        "StepInput",
+        "StepOutput",
+        "Steps",
         "Team",
         "TeamFactory",
         "TrustedContext",
+        "Workflow",
+        "WorkflowFactory",
+        "hook",
     ]
     assert all(getattr(musterd, name).__name__ == name for name in musterd.__all__)
     assert not hasattr(musterd, "Agent")
@@ -86,27 +102,27 @@ def test_the_public_names_of_the_package_are_these() -> None:
     ids=["two agents", "agent and prototype", "agent and factory", "two factories"],
 )
 def test_two_components_cannot_share_an_id(twins: list[Any]) -> None:
-    """C1."""
+    """C1 (refusal)."""
     with pytest.raises(ValueError, match="two agents have the id 'a'"):
         Musterd(agents=twins)
 
 
 @pytest.mark.parametrize("nameless", [named(None), named(""), Prototype(named(None))], ids=["none", "empty", "wrapped"])
 def test_a_prototype_without_a_name_is_refused_with_the_cure(nameless: Any) -> None:
-    """C1."""
+    """C1 (refusal)."""
     with pytest.raises(ValueError, match="name="):
         Musterd(agents=[nameless])
 
 
 def test_a_factory_without_an_id_is_refused() -> None:
-    """C2."""
+    """C2 (refusal)."""
     with pytest.raises(ValueError, match="id"):
         AgentFactory("", never)
 
 
 @pytest.mark.parametrize("thing", ["agent", never, Agent, partial(never)], ids=["text", "function", "class", "partial"])
 def test_what_is_no_agent_is_refused_with_what_is_taken(thing: Any) -> None:
-    """C1."""
+    """C1 (refusal)."""
     with pytest.raises(TypeError, match=f"AgentFactory objects, not {type(thing).__name__}"):
         Musterd(agents=[thing])
 
@@ -167,6 +183,19 @@ async def test_the_list_holds_what_the_caller_may_run() -> None:
         ):
             async with MusterdClient(server.target, token=caller) as client:
                 assert [agent.agent_id async for agent in client.agents.list()] == expected
+
+
+async def test_a_caller_without_a_scope_for_agents_learns_of_none() -> None:
+    """C8 (refusal): not even whether one is there."""
+    stranger = token(scopes="tasks:read teams:run")
+    async with serve(app(), auth=AUTH) as server, MusterdClient(server.target, token=stranger) as client:
+        assert [agent async for agent in client.agents.list()] == []
+        refusals: list[str] = []
+        for agent_id in ("shared", "nobody"):
+            with pytest.raises(PermissionDeniedError) as refused:
+                await client.agents.get(agent_id)
+            refusals.append(str(refused.value).replace(agent_id, "…"))
+    assert refusals[0] == refusals[1]
 
 
 async def test_one_agent_is_told_to_who_may_read_or_run_it() -> None:

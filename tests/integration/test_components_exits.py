@@ -23,7 +23,22 @@ def leave_in_a_thread() -> str:
     sys.exit("bye")
 
 
-@pytest.mark.parametrize("tool", [leave_on_the_loop, leave_in_a_thread])
+class NoException(BaseException):
+    """What is raised here is not caught by what catches exceptions."""
+
+
+async def break_on_the_loop() -> str:
+    raise NoException
+
+
+def break_in_a_thread() -> str:
+    raise NoException
+
+
+WAYS_OUT = [leave_on_the_loop, leave_in_a_thread, break_on_the_loop, break_in_a_thread]
+
+
+@pytest.mark.parametrize("tool", WAYS_OUT)
 async def test_a_tool_that_exits_fails_its_run(tool: Callable[[], Any]) -> None:
     """R1, C7: while another run goes on."""
     gate = Gate()
@@ -40,7 +55,7 @@ async def test_a_tool_that_exits_fails_its_run(tool: Callable[[], Any]) -> None:
         assert (await staying).output.text == "done"
 
 
-@pytest.mark.parametrize("leave", [leave_on_the_loop, leave_in_a_thread])
+@pytest.mark.parametrize("leave", WAYS_OUT)
 async def test_a_factory_that_exits_refuses_its_run(leave: Callable[[], Any]) -> None:
     """C7."""
 

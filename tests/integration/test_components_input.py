@@ -82,7 +82,7 @@ async def test_the_factory_reads_the_typed_model() -> None:
 
 
 async def test_a_factory_is_not_called_for_input_that_is_not_valid() -> None:
-    """C6."""
+    """C6 (refusal)."""
     factory = Factory(Empty)
     async with serve(factory.app) as client:
         with pytest.raises(InvalidArgumentError, match="INVALID_INPUT"):
@@ -130,7 +130,7 @@ async def test_a_model_that_does_not_read_what_it_dumps_still_reads_the_input(tm
 
 
 async def test_a_task_whose_input_fits_no_more_fails_and_tells_why(tmp_path: Path) -> None:
-    """C7, C9: a deploy may have changed the schema."""
+    """C7, C9 (refusal): a deploy may have changed the schema."""
     before, after = Factory(None), Factory(Strict)
     async with serve(before.app, folder=tmp_path) as client:
         task = await client.run_agent("it", "go", factory_input={"order": 7}, background=True).start()

@@ -70,7 +70,7 @@ def raising_later(error: BaseException) -> Callable[[RequestContext], Any]:
 async def test_a_factory_that_refuses_is_quoted(
     make: Callable[[BaseException], Any], error: Exception, kind: type[CallError], reason: str
 ) -> None:
-    """C7."""
+    """C7 (refusal)."""
     async with serve(app_of(make(error))) as client:
         refused = await refusal(client)
     assert isinstance(refused, kind)
@@ -92,7 +92,7 @@ async def test_a_factory_that_refuses_is_quoted(
 async def test_a_factory_that_fails_is_not_quoted_but_in_the_log(
     make: Callable[[BaseException], Any], error: BaseException
 ) -> None:
-    """C7: the caller gets the id of the entry."""
+    """C7 (refusal): the caller gets the id of the entry."""
     with capture_logs() as logs:
         async with serve(app_of(make(error))) as client:
             refused = await refusal(client)
@@ -112,7 +112,7 @@ async def test_a_factory_that_fails_is_not_quoted_but_in_the_log(
     ids=["nothing", "a text", "a class", "a prototype", "a text, built", "nothing, built"],
 )
 async def test_a_result_of_the_wrong_type_is_told_to_the_log_alone(made: Any) -> None:
-    """C4."""
+    """C4 (refusal)."""
     with capture_logs() as logs:
         async with serve(app_of(lambda _: made)) as client:
             refused = await refusal(client)
@@ -126,7 +126,7 @@ async def test_a_result_of_the_wrong_type_is_told_to_the_log_alone(made: Any) ->
 
 
 async def test_a_sync_factory_that_takes_too_long_is_not_waited_for() -> None:
-    """C3."""
+    """C3 (refusal)."""
     release = threading.Event()
 
     def build(context: RequestContext) -> Agent:
@@ -142,7 +142,7 @@ async def test_a_sync_factory_that_takes_too_long_is_not_waited_for() -> None:
 
 
 async def test_an_async_factory_that_takes_too_long_is_stopped() -> None:
-    """C3."""
+    """C3 (refusal)."""
     stopped = asyncio.Event()
 
     async def build(context: RequestContext) -> Agent:
@@ -159,7 +159,7 @@ async def test_an_async_factory_that_takes_too_long_is_stopped() -> None:
 
 
 async def test_the_server_bounds_the_time_of_factories_that_set_none() -> None:
-    """C3."""
+    """C3 (refusal)."""
 
     async def build(context: RequestContext) -> Agent:
         await asyncio.get_running_loop().create_future()

@@ -15,7 +15,16 @@ from google.rpc import error_details_pb2, status_pb2
 from musterd.domain import event as domain
 from musterd.domain.board import TeamMessage, Todo, TodoStatus
 from musterd.domain.errors import FieldViolation, MusterdError, Reason
-from musterd.domain.task import ComponentKind, ComponentRef, Output, TaskError, TaskState, Usage
+from musterd.domain.task import (
+    ApprovalKind,
+    ApprovalState,
+    ComponentKind,
+    ComponentRef,
+    Output,
+    TaskError,
+    TaskState,
+    Usage,
+)
 from musterd.transport.codec.events import ENCODERS, EventEncoder, heartbeat
 from musterd.transport.errors import STATUS_OF, status_of
 from musterd_client import events as client
@@ -50,6 +59,8 @@ TODO = Todo(
 )
 MESSAGE = TeamMessage(id="m-1", sender="leader", receiver="writer", content="faster", timestamp=MOMENT)
 CALL: dict[str, Any] = {"step": 2, "tool_call_id": "c-1", "tool_name": "add"}
+HOOK: dict[str, Any] = {"hook_run_id": "h-1", "phase": "post", "name": "audit", "in_background": True, "attempt": 2}
+PLACE: dict[str, Any] = {"name": "draft", "path": ("loop", "draft"), "index": 1, "iteration": 3}
 PAYLOADS: tuple[domain.Payload, ...] = (
     domain.TaskStarted(session_id="s-1", parent_task_id="p-1"),
     domain.TaskCompleted(output=OUTPUT, usage=USAGE, unapplied_steer_ids=("s-1",)),
@@ -78,13 +89,52 @@ PAYLOADS: tuple[domain.Payload, ...] = (
     domain.SubtaskEnded(subtask_id="t-1", component=HELPER, state=TaskState.FAILED),
     domain.TodoChanged(change=domain.TodoChange.CLAIMED, todo=TODO, actor="writer"),
     domain.TeamMessageSent(message=MESSAGE),
+    domain.ApprovalRequested(
+        **CALL,
+        approval_id="a-1",
+        kind=ApprovalKind.EXTERNAL,
+        arguments_json="{}",
+        text="pay?",
+        expire_time=MOMENT,
+    ),
+    domain.ApprovalResolved(
+        approval_id="a-1",
+        state=ApprovalState.RESOLVED,
+        reason="checked",
+        arguments_json='{"a":1}',
+        result_json="3",
+        user_id="eve",
+    ),
+    domain.HookStarted(**HOOK),
+    domain.HookCompleted(**HOOK),
+    domain.HookFailed(**HOOK, message="no", will_retry=True, trigger="PII", details={"field": "mail"}),
+    domain.StepStarted(**PLACE, attempt=2, kind="function", subtask_id="t-1"),
+    domain.StepCompleted(**PLACE, attempt=2, output="done", omitted_bytes=9, stops_workflow=True),
+    domain.StepFailed(**PLACE, attempt=2, message="no", will_retry=True, is_skipped=True),
+    domain.StepSkipped(**PLACE, reason="not needed"),
+    domain.BranchChosen(**PLACE, choices=("draft", "check")),
+    domain.LoopTurned(**PLACE, turn=3, will_continue=True),
     domain.Custom(type="progress", payload={"done": 1, "of": [2, None, {"deep": "yes"}], "ratio": 0.5}),
 )
-CLIENT_NAMES = {"expired_at": "expire_time", "component": "subtask"}
+CLIENT_GROUPS = ("approval", "place")
+"""Fields of the client's events that hold others."""
+
+WORDS = ("phase", "kind")
+"""Fields that are enums for the client, and for the domain may be words."""
+
+CLIENT_NAMES = {"kind": "step_kind", "expired_at": "expire_time", "component": "subtask"}
 CLIENT_NAMES_WITHIN: Mapping[type, Mapping[str, str]] = {
     Todo: {"id": "todo_id"},
     TeamMessage: {"id": "message_id", "timestamp": "create_time"},
 }
+
+
+def received(event: client.Event, name: str) -> Any:
+    """Return a field of the event, wherever in it."""
+    for group in CLIENT_GROUPS:
+        if hasattr(getattr(event, group, None), name):
+            return getattr(getattr(event, group), name)
+    return getattr(event, CLIENT_NAMES.get(name, name))
 
 
 def comparable(value: Any) -> Any:
@@ -182,8 +232,18 @@ def test_an_event_arrives_as_it_was_sent(payload: domain.Payload) -> None:
     assert (event.task_id, event.sequence, event.create_time) == ("task", 7, MOMENT)
     assert (event.component.kind.name, event.component.id) == ("AGENT", "greeter")
     for field in dataclasses.fields(payload):
-        received = getattr(event, CLIENT_NAMES.get(field.name, field.name))
-        assert comparable(received) == comparable(getattr(payload, field.name)), field.name
+        sent = comparable(getattr(payload, field.name))
+        got = comparable(received(event, field.name))
+        assert got == (sent.upper() if field.name in WORDS else sent), field.name
+
+
+def test_a_requested_approval_says_whose_it_is_and_since_when() -> None:
+    """N2: its event stands for the whole of it."""
+    requested = next(each for each in PAYLOADS if isinstance(each, domain.ApprovalRequested))
+    event = over_the_wire(requested)
+    assert isinstance(event, client.ApprovalRequested)
+    assert (event.approval.task_id, event.approval.create_time) == ("task", MOMENT)
+    assert event.approval.state.name == "OPEN"
 
 
 def test_the_client_knows_no_other_kinds() -> None:

@@ -15,7 +15,9 @@ from musterd import Musterd
 from musterd.app import Service
 from musterd.testing.serving import serve_settings
 
-SERVICES = tuple(f"musterd.v1.{name}Service" for name in ("Agent", "Server", "Task", "Team"))
+SERVICES = tuple(
+    f"musterd.v1.{name}Service" for name in ("Agent", "Hook", "Server", "Session", "Task", "Team", "Workflow")
+)
 Request = health_pb2.HealthCheckRequest
 Response = health_pb2.HealthCheckResponse
 ListResponse = cast("Any", health_pb2).HealthListResponse

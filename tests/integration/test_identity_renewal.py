@@ -188,7 +188,7 @@ async def log_so_far(client: MusterdClient, task_id: str) -> list[Event]:
 async def test_nobody_lends_it_another_identity(
     world: World, user: str, claims: dict[str, Any], error: type[Exception]
 ) -> None:
-    """I3, I7: an administrator's claims would be more than its owner's."""
+    """I3, I7 (refusal): an administrator's claims would be more than its owner's."""
     task_id = await world.parked()
     async with world.life() as owner, MusterdClient(owner.target, token=world.token(user, **claims)) as stranger:
         with pytest.raises(error):

@@ -126,7 +126,7 @@ async def test_a_client_that_can_get_a_fresh_token_follows_on_without_loss(
 
 
 async def test_a_client_without_another_token_is_told_and_the_run_goes_on(story: Story) -> None:
-    """I7."""
+    """I7 (refusal)."""
     async with serve(story.app, auth=AUTH, clock=story.clock) as server:
         async with (
             MusterdClient(server.target, token=story.fresh_token()) as client,

@@ -121,7 +121,7 @@ async def test_a_good_token_opens_the_door(wire: Wire, token: str) -> None:
 async def test_a_bad_token_is_refused_on_every_kind_of_call(
     wire: Wire, name: str, token: str | None, reason: str, words: str
 ) -> None:
-    """I1, I2."""
+    """I1, I2 (refusal)."""
     refusal = await wire.refusal(name, token=token)
     assert (refusal.code, refusal.reason) == (UNAUTHENTICATED, reason)
     assert words in refusal.text
@@ -131,19 +131,19 @@ async def test_a_bad_token_is_refused_on_every_kind_of_call(
 
 @pytest.mark.parametrize("value", ["Basic YWRhOmFkYQ==", "Bearer", GOOD])
 async def test_credentials_of_another_kind_are_no_token(wire: Wire, value: str) -> None:
-    """I1."""
+    """I1 (refusal)."""
     refusal = await run(wire, None, ("authorization", value))
     assert (refusal.code, refusal.reason) == (UNAUTHENTICATED, "TOKEN_MISSING")
 
 
 async def test_two_tokens_are_one_too_many(wire: Wire) -> None:
-    """I1."""
+    """I1 (refusal)."""
     refusal = await run(wire, GOOD, ("authorization", f"Bearer {GOOD}"))
     assert (refusal.code, refusal.reason) == (UNAUTHENTICATED, "TOKEN_INVALID")
 
 
 async def test_a_token_is_good_until_it_expires_though_its_verdict_is_remembered(tmp_path: Path) -> None:
-    """I6."""
+    """I6 (refusal)."""
     clock = HandClock()
     auth = {**RULES, "secret": SECRET}
     token = Signer(key=SECRET, algorithm="HS256").token(scope="agents:run", exp=EPOCH_UNIX + 60)

@@ -95,7 +95,7 @@ async def test_a_session_is_free_to_choose_when_the_token_fixes_none(wire: Wire)
 
 @pytest.mark.parametrize("user_id", ["bob", "Ada", "ada "])
 async def test_another_user_than_the_tokens_is_refused(wire: Wire, witness: Witness, user_id: str) -> None:
-    """I3: also for an administrator."""
+    """I3 (refusal): also for an administrator."""
     for caller in (token("ada"), token("ada", scopes="musterd:admin")):
         refusal = await refused(wire, caller, user_id=user_id)
         assert (refusal.code, refusal.reason) == (DENIED, "IDENTITY_MISMATCH")
@@ -105,7 +105,7 @@ async def test_another_user_than_the_tokens_is_refused(wire: Wire, witness: Witn
 
 
 async def test_another_session_than_the_tokens_is_refused(wire: Wire, witness: Witness) -> None:
-    """I3: also for who may impersonate."""
+    """I3 (refusal): also for who may impersonate."""
     for scopes in (USER_SCOPES, f"{USER_SCOPES} musterd:impersonate"):
         refusal = await refused(wire, token("ada", scopes=scopes, session_id="s-1"), session_id="s-2")
         assert (refusal.code, refusal.reason) == (DENIED, "IDENTITY_MISMATCH")
@@ -124,7 +124,7 @@ async def test_who_may_impersonate_runs_for_others_of_its_tenant(wire: Wire, wit
 
 
 async def test_who_may_impersonate_still_needs_the_scope_to_run(wire: Wire) -> None:
-    """I3, I4."""
+    """I3, I4 (refusal)."""
     refusal = await refused(wire, token("service", scopes=f"{TASK_SCOPES} musterd:impersonate"), user_id="ada")
     assert (refusal.code, refusal.reason) == (DENIED, "SCOPE_MISSING")
 

@@ -73,7 +73,7 @@ async def test_the_state_is_retrying_while_it_waits_and_working_after() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 404, 422])
 async def test_a_failure_that_stays_ends_the_run_at_once(status: int) -> None:
-    """R1: an OK call that ends in TaskFailed, without the provider's words."""
+    """R1 (refusal): an OK call that ends in TaskFailed, without the provider's words."""
     async with FakeModel([error(status, "secret detail of the provider")]) as model:
         app = Musterd(agents=[Agent(model.as_model(), name="hopeless")])
         async with serve(app, runtime=AT_ONCE) as client:
@@ -109,7 +109,7 @@ async def test_a_fallback_model_falls_back_before_the_first_delta() -> None:
 
 
 async def test_a_run_that_crosses_its_usage_limit_fails_with_what_it_spent() -> None:
-    """R10."""
+    """R10 (refusal)."""
 
     async def answer(number: int, messages: list[ModelMessage]) -> AsyncIterator[Delta]:
         yield {0: DeltaToolCall(name="again", json_args="{}", tool_call_id=f"c{number}")}
@@ -127,7 +127,7 @@ async def test_a_run_that_crosses_its_usage_limit_fails_with_what_it_spent() -> 
 
 
 async def test_a_run_longer_than_its_timeout_fails() -> None:
-    """R10."""
+    """R10 (refusal)."""
     gate = Gate()
     app = Musterd(agents=[Agent(stopping(gate, before=("some",)), name="slow")])
     async with serve(app) as client:

@@ -114,7 +114,7 @@ async def test_pages_of_agents_hold_what_the_caller_may_run(wire: Wire) -> None:
     ],
 )
 async def test_a_token_is_not_good_for_other_filters(wire: Wire, filters: dict[str, Any]) -> None:
-    """R4."""
+    """R4 (refusal)."""
     await run(wire, ADA, 3)
     page_token = await page_token_of(wire, ADA)
     assert is_refused(await wire.ask("ListTasks", token=ADA, page_token=page_token, **filters))
@@ -122,7 +122,7 @@ async def test_a_token_is_not_good_for_other_filters(wire: Wire, filters: dict[s
 
 @pytest.mark.parametrize("stranger", [BOB, BOSS, ELSEWHERE], ids=["user", "administrator", "tenant"])
 async def test_a_token_is_not_good_for_another_caller(wire: Wire, stranger: str) -> None:
-    """R4, I5."""
+    """R4, I5 (refusal)."""
     await run(wire, ADA, 3)
     page_token = await page_token_of(wire, ADA)
     assert is_refused(await wire.ask("ListTasks", token=stranger, page_token=page_token))
@@ -156,7 +156,7 @@ def encoded(value: object) -> str:
 )
 @pytest.mark.parametrize("name", ["ListTasks", "ListAgents"])
 async def test_garbage_is_no_token(wire: Wire, name: str, garbage: str) -> None:
-    """R4."""
+    """R4 (refusal)."""
     assert is_refused(await wire.ask(name, token=ADA, page_token=garbage))
 
 

@@ -109,7 +109,7 @@ def _answers(by: str) -> list[Any]:
 
 
 async def test_of_several_questions_an_answer_must_name_its_own() -> None:
-    """R7: the refusal lists their ids."""
+    """R7 (refusal): the refusal lists their ids."""
     stage = Stage()
     plan = do(task(BOTH, "sync"))
     async with serve(stage.app()) as client, client.run_agent("boss", plan) as run:
@@ -145,7 +145,7 @@ async def test_an_answer_counts_once() -> None:
 
 
 async def test_a_task_in_mid_work_takes_no_answer() -> None:
-    """R7."""
+    """R7 (refusal)."""
     stage = Stage()
     async with serve(stage.app()) as client, client.run_agent("boss", do(task(do(at("w"), "did it"), "sync"))) as run:
         await stage.gates["w"].reached.wait()
@@ -158,7 +158,7 @@ async def test_a_task_in_mid_work_takes_no_answer() -> None:
 
 
 async def test_a_canceled_task_takes_no_answer() -> None:
-    """R7, S9: its question is not open any more."""
+    """R7 (refusal), S9: its question is not open any more."""
     stage = Stage()
     async with serve(stage.app()) as client, client.run_agent("boss", do(task(WHICH, "sync"), "done")) as run:
         child = await asking(client, run)
@@ -268,7 +268,7 @@ async def first_subtasks(run: Run, number: int) -> list[str]:
 
 
 async def test_a_question_shows_only_to_those_who_see_the_task() -> None:
-    """R7, A6: for all others there is no such task."""
+    """R7, I5 (refusal): for all others there is no such task."""
     stage = Stage()
     async with (
         serve(stage.app(), auth=AUTH, token=token("ada")) as client,

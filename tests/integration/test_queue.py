@@ -145,7 +145,7 @@ async def test_age_makes_up_for_priority(doors: Doors, tmp_path: Path, lead_seco
 
 @pytest.mark.parametrize("limit", [0, 1, 3])
 async def test_the_last_place_of_the_queue_is_taken_and_the_next_call_is_refused(doors: Doors, limit: int) -> None:
-    """R9, R7."""
+    """R9 (refusal)."""
     async with serve_doors(doors, max_queued_tasks=limit) as client, wire_to(client.target) as wire:
         await submit(client, "first")
         await doors.came("first")
@@ -242,7 +242,7 @@ async def test_the_queue_outlives_the_process_in_its_order(doors: Doors, tmp_pat
 
 
 async def test_a_factory_that_refuses_a_queued_run_rejects_it(doors: Doors) -> None:
-    """C3, R9: the factory is called when the run has its turn, and the queue goes on after it."""
+    """C7 (refusal), R9: the factory is called when the run has its turn, and the queue goes on after it."""
     calls: list[str] = []
 
     def build(context: RequestContext) -> Agent[RequestContext, str]:

@@ -11,7 +11,8 @@ from tests.support.runtime_kernel import Kernel
 
 from musterd import Musterd
 from musterd.domain.event import TaskCanceled, TaskStarted
-from musterd.domain.ports import CancelOrder, TaskQuery
+from musterd.domain.orders import CancelOrder
+from musterd.domain.ports import TaskQuery
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.task import ComponentKind, ComponentRef, TaskState
 from musterd.runtime.limits import Limits

@@ -11,7 +11,8 @@ from tests.support.followers import Follower
 from tests.support.gated_model import Gate, saying
 
 from musterd import Musterd
-from musterd.domain.ports import Created, NewTask, Store
+from musterd.domain.full_store import FullStore
+from musterd.domain.ports import Created, NewTask
 from musterd.store.sqlite import SqliteStore
 from musterd.testing import serve
 from musterd_client import CancelMode, MusterdClient, Task, TaskState, ToolCallCompleted
@@ -34,7 +35,7 @@ async def test_a_parent_and_its_child_share_the_only_slot() -> None:
 
 
 async def test_two_levels_share_the_only_slot() -> None:
-    """R9, S10."""
+    """R9, S13."""
     middle = subagent("middle", delegating("middle", LEAF))
     app = Musterd(agents=[delegating("boss", middle, nesting=1)])
     async with serve(app, runtime=ONE_SLOT) as client:
@@ -71,7 +72,7 @@ async def test_no_more_children_run_than_there_are_slots() -> None:
 
 
 async def test_a_child_that_finds_the_queue_full_is_refused_and_its_parent_is_told() -> None:
-    """R9, S13: the run goes on without it."""
+    """R9, S13 (refusal): the run goes on without it."""
     app = Musterd(agents=[delegating("boss", LEAF)])
     async with serve(app, runtime={"max_running_tasks": 1, "max_queued_tasks": 0}) as client:
         async with client.run_agent("boss", "go") as run:
@@ -81,7 +82,7 @@ async def test_a_child_that_finds_the_queue_full_is_refused_and_its_parent_is_to
 
 
 async def test_a_canceled_parent_takes_its_queued_child_with_it() -> None:
-    """R5, S11: the child never runs, and both end once."""
+    """R5, S13: the child never runs, and both end once."""
     doors = Doors()
     worker = subagent("worker", Agent(doors.model, name="worker"))
     app = Musterd(agents=[delegating("boss", worker), Agent(doors.model, name="guest")])
@@ -123,7 +124,7 @@ async def test_a_tree_in_the_queue_goes_on_after_a_restart_with_the_only_slot(tm
 class HoldingStore:
     """A store whose answer to whoever stores a child comes when a gate is open."""
 
-    def __init__(self, store: Store, gate: Gate) -> None:
+    def __init__(self, store: FullStore, gate: Gate) -> None:
         self._store = store
         self._gate = gate
 
@@ -141,10 +142,10 @@ class HoldingStore:
 async def test_a_parent_that_is_canceled_while_its_child_is_stored_leaves_no_child_behind(
     tmp_path: Path, cap: int
 ) -> None:
-    """R5, S11: whether the child has room or is queued."""
+    """R5, S13: whether the child has room or is queued."""
     doors, gate = Doors(), Gate()
     worker = subagent("worker", Agent(doors.model, name="worker"))
-    store = cast("Store", HoldingStore(SqliteStore(tmp_path / "held.db"), gate))
+    store = cast("FullStore", HoldingStore(SqliteStore(tmp_path / "held.db"), gate))
     app = Musterd(agents=[delegating("boss", worker)])
     async with serve(app, store=store, runtime={"max_running_tasks": cap}) as client:
         async with Follower(client.run_agent("boss", "go")) as follower:

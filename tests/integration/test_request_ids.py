@@ -133,7 +133,7 @@ async def test_a_call_in_mid_run_attaches_to_what_runs(wire: Wire, gate: Gate) -
     ids=lambda change: next(iter(change)),
 )
 async def test_the_same_id_with_another_body_is_refused(wire: Wire, change: dict[str, Any]) -> None:
-    """R8."""
+    """R8 (refusal)."""
     await run(wire)
     assert is_reused(await wire.ask("RunAgent", token=ADA, **with_change(RUN, **change)))
     assert len(await tasks_of(wire)) == 1

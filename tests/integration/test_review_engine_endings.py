@@ -20,7 +20,7 @@ from tests.support.trees import endings_in, log_of, only_child_of
 
 from musterd import Musterd, Team
 from musterd.domain.event import TerminalEvent
-from musterd.domain.ports import CancelOrder
+from musterd.domain.orders import CancelOrder
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.task import ComponentKind, ComponentRef, Task, TaskState
 from musterd.runtime.runs import RunRequest
@@ -59,7 +59,7 @@ async def living(app: Musterd, folder: Path, **more: Any) -> AsyncGenerator[Kern
 
 
 async def test_a_task_that_cannot_go_on_takes_its_children_with_it(tmp_path: Path) -> None:
-    """S13, R7: after a crash its tool may not be repeated, and nobody would read what they bring."""
+    """S13, R3: after a crash its tool may not be repeated, and nobody would read what they bring."""
     plan = do(task(do(at("work"), "never said")), pause("boss"))
     stage = Stage()
     async with serve(stage.app(), folder=tmp_path) as client, client.run_agent("boss", plan) as run:
@@ -146,7 +146,7 @@ def _spoil(text: str) -> str:
 
 
 async def test_a_run_whose_output_no_store_can_hold_fails(tmp_path: Path) -> None:
-    """R7: half of a surrogate pair is no text that can be written."""
+    """R1 (refusal): half of a surrogate pair is no text that can be written."""
     agent = Agent(saying("hello"), name="boss", output_type=TextOutput(_spoil))
     async with living(Musterd(agents=[agent]), tmp_path) as kernel:
         task_id = await begin(kernel, "go")

@@ -16,8 +16,9 @@ from tests.support.turns import prompts
 
 from musterd import AgentFactory, Musterd, RequestContext, Team
 from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.full_store import FullStore
 from musterd.domain.ids import new_id
-from musterd.domain.ports import Created, NewTask, Store
+from musterd.domain.ports import Created, NewTask
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.task import ComponentKind, ComponentRef
 from musterd.runtime.runs import RunRequest
@@ -56,7 +57,7 @@ async def test_a_parent_talks_to_its_child_although_the_store_is_away(tmp_path: 
     more = [("send_message_to_subagent", {"task_id": "@0", "message": "and soon"})]
     store = Flickering(SqliteStore(tmp_path / "musterd.db"), "answer", "add_steer")
     plan = do(task(child), wait("@0"), talk, more, at("sent"), wait("@0"))
-    async with serve(stage.app(), store=cast("Store", store)) as client, client.run_agent("boss", plan) as run:
+    async with serve(stage.app(), store=cast("FullStore", store)) as client, client.run_agent("boss", plan) as run:
         await stage.gates["sent"].reached.wait()
         stage.gates["work"].open()
         stage.gates["sent"].open()
@@ -68,21 +69,21 @@ async def test_a_parent_talks_to_its_child_although_the_store_is_away(tmp_path: 
 
 @pytest.mark.parametrize("operation", ["get_descendants", "get_tasks"])
 async def test_a_team_works_on_although_the_store_is_away(tmp_path: Path, operation: str) -> None:
-    """T1, R7: in the mode that asks the store most."""
+    """T1, R3: in the mode that asks the store most."""
     ann = steps("done").member("ann")
     crew = Team("crew", [ann], model=steps([add_todo("cut")], "planned", "all done").model, mode="tasks")
     store = Flickering(SqliteStore(tmp_path / "musterd.db"), operation)
-    async with serve(Musterd(teams=[crew]), store=cast("Store", store)) as client:
+    async with serve(Musterd(teams=[crew]), store=cast("FullStore", store)) as client:
         result = await client.run_team("crew", "a chair").result()
     assert not store.left
     assert result.text == "all done"
 
 
 async def test_a_leader_hears_its_member_although_the_store_is_away(tmp_path: Path) -> None:
-    """T1, R7: failures are counted whenever a turn ended."""
+    """T1, R3: failures are counted whenever a turn ended."""
     crew = Team("crew", [steps("done").member("ann")], model=steps([delegate("ann", "it")], what_came).model)
     store = Flickering(SqliteStore(tmp_path / "musterd.db"), "get_descendants")
-    async with serve(Musterd(teams=[crew]), store=cast("Store", store)) as client:
+    async with serve(Musterd(teams=[crew]), store=cast("FullStore", store)) as client:
         result = await client.run_team("crew", "a chair").result()
     assert not store.left
     assert "done" in result.text
@@ -116,7 +117,7 @@ async def begin(kernel: Kernel, message: str) -> str:
 
 
 async def test_a_message_that_is_sent_again_after_a_crash_is_read_once(tmp_path: Path) -> None:
-    """S8, R7: the child has read it, and the parent does not know that it sent it."""
+    """S8, R3: the child has read it, and the parent does not know that it sent it."""
     child = do(at("start"), ("list_active_tasks", {}), at("read"), "worked")
     message = ("send_message_to_subagent", {"task_id": "@0", "message": "and soon"})
     plan = do(task(child), message, at("sent"), wait("@0"))
@@ -152,7 +153,7 @@ async def test_a_message_that_is_sent_again_after_a_crash_is_read_once(tmp_path:
 class Slow:
     """A real store that stops when a child is to be stored."""
 
-    def __init__(self, store: Store, gate: Gate) -> None:
+    def __init__(self, store: FullStore, gate: Gate) -> None:
         self._store = store
         self._gate = gate
 
@@ -166,9 +167,9 @@ class Slow:
 
 
 async def test_a_child_that_is_just_being_started_stops_with_the_server(tmp_path: Path) -> None:
-    """R7: it goes on in the next process, and not behind the back of this one."""
+    """R3, S3: it goes on in the next process, and not behind the back of this one."""
     stage, gate = Stage(), Gate()
-    kernel = Kernel(stage.app(), tmp_path / "musterd.db", wrap_store=lambda store: cast("Store", Slow(store, gate)))
+    kernel = Kernel(stage.app(), tmp_path / "musterd.db", wrap_store=lambda store: cast("FullStore", Slow(store, gate)))
     await kernel.start()
     await begin(kernel, do(task(do(at("work"), "never said")), at("boss"), "never said"))
     await gate.reached.wait()
@@ -185,7 +186,7 @@ async def test_a_child_that_is_just_being_started_stops_with_the_server(tmp_path
 
 
 async def test_a_task_whose_factory_refuses_while_it_is_canceled_ends(tmp_path: Path) -> None:
-    """R5, A6: it was in the queue, and its factory is at work when the order comes."""
+    """R5, C7: it was in the queue, and its factory is at work when the order comes."""
     stage, building = Stage(), Gate()
     is_second = False
 

@@ -91,7 +91,7 @@ async def test_every_rpc_that_declares_what_it_needs_is_served(wire: Wire, path:
 
 @pytest.mark.parametrize("path", sorted(RPC_ACCESS))
 async def test_no_rpc_but_health_is_served_without_a_token(wire: Wire, path: str) -> None:
-    """I4."""
+    """I4 (refusal)."""
     if RPC_ACCESS[path] is Gate.PUBLIC:
         assert path in HEALTH.values()
         assert await code_of(wire, path, None) is grpc.StatusCode.OK
@@ -102,7 +102,7 @@ async def test_no_rpc_but_health_is_served_without_a_token(wire: Wire, path: str
 
 @pytest.mark.parametrize("path", sorted(path for path, access in RPC_ACCESS.items() if isinstance(access, Scope)))
 async def test_a_token_without_scopes_opens_nothing_that_needs_one(wire: Wire, path: str) -> None:
-    """I4."""
+    """I4 (refusal)."""
     refusal = await wire.send(path, b"", token=NOBODY)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING")
     assert refusal.info.metadata["method"] == path
@@ -117,7 +117,7 @@ async def test_some_rpcs_need_a_token_alone(wire: Wire, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 async def test_the_scopes_of_another_rpc_do_not_help(wire: Wire, name: str) -> None:
-    """I4."""
+    """I4 (refusal)."""
     access = RPC_ACCESS[METHODS[name].path]
     if not isinstance(access, Scope):
         return
@@ -140,7 +140,7 @@ async def test_the_scopes_of_another_rpc_do_not_help(wire: Wire, name: str) -> N
 async def test_a_scope_for_one_agent_does_not_open_another_nor_tell_whether_it_exists(
     wire: Wire, name: str, agent_id: str
 ) -> None:
-    """I4."""
+    """I4 (refusal)."""
     refusal = await wire.refusal(name, token=token(scopes="agents:greeter:run"), agent_id=agent_id)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING")
     assert refusal.info.metadata["scope"].endswith(f"agents:{agent_id}:run")
@@ -167,7 +167,7 @@ async def test_each_form_of_scope_opens_the_agents_that_it_names(wire: Wire, sco
     "scopes", ["agents:GREETER:run", "agents:greet:run", "agents:greeter:run:", "agent:run", "*", "agents:*", "*:run"]
 )
 async def test_what_only_looks_like_a_scope_opens_nothing(wire: Wire, scopes: str) -> None:
-    """I4."""
+    """I4 (refusal)."""
     refusal = await wire.refusal("RunAgent", token=token(scopes=scopes), agent_id="greeter", message="hi")
     assert refusal.reason == "SCOPE_MISSING"
 

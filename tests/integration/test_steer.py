@@ -78,7 +78,7 @@ async def test_the_same_request_id_steers_once() -> None:
 
 
 async def test_a_finished_or_canceling_task_takes_no_message() -> None:
-    """R6."""
+    """R6 (refusal)."""
     gate = Gate()
 
     async def hold() -> str:

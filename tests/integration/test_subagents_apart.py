@@ -168,7 +168,7 @@ async def test_a_later_run_of_the_session_goes_on_with_what_an_earlier_one_left(
 
 @pytest.mark.parametrize(("who", "session_id"), [("ada", "s-2"), ("ada", ""), ("bob", "s-1"), ("foreign ada", "s-1")])
 async def test_others_do_not_see_what_a_session_left(who: str, session_id: str) -> None:
-    """S13, A6: neither another session of the user, nor anybody's session of the same name."""
+    """S13, I5 (refusal): neither another session of the user, nor anybody's session of the same name."""
     stage = Stage()
     async with serving(lasting(stage)) as clients:
         left = await leave_a_task(stage, clients["ada"], "s-1")
@@ -191,15 +191,15 @@ async def test_others_do_not_see_what_a_session_left(who: str, session_id: str) 
 
 
 async def test_a_run_does_not_see_the_tasks_of_another_run_of_its_session() -> None:
-    """S13: those that end with their run are its own affair."""
+    """S13: those that end with their run are its own affair, whichever agent has a session of the same name."""
     stage = Stage()
-    async with serve(stage.app()) as client:
+    async with serve(Musterd(agents=[stage.agent(), stage.agent(name="clerk")])) as client:
         first = do(task(do(at("work"), "worked")), at("boss"), wait("@0"))
         async with client.run_agent("boss", first, session_id="s-1") as run:
             await stage.gates["work"].reached.wait()
             child = await only_child_of(client, run.task.task_id)
             other = do([LIST, ("check_task", {"task_id": child.task_id})])
-            listed, checked = (await client.run_agent("boss", other, session_id="s-1").result()).text.split("\n---\n")
+            listed, checked = (await client.run_agent("clerk", other, session_id="s-1").result()).text.split("\n---\n")
             stage.gates["work"].open()
             stage.gates["boss"].open()
             assert (await run.result()).text.endswith("worked")

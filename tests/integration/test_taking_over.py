@@ -3,23 +3,29 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pydantic_ai import Agent
+from pydantic_ai.toolsets import FunctionToolset
 from tests.support.gated_model import Gate, saying
 from tests.support.runtime_kernel import Kernel
 from tests.support.scripted import call_then_say
+from tests.support.stage import Stage, at, do, pause, task
+from tests.support.stopping_store import StoppingStore
 from tests.support.stored_runs import begin_task
 
 from musterd import AgentFactory, FactoryPermissionError, Musterd, RequestContext
 from musterd.domain.errors import Reason
 from musterd.domain.event import TaskCompleted, TaskFailed, TaskStarted
+from musterd.domain.full_store import FullStore
 from musterd.domain.ports import Caps
 from musterd.domain.principal import Viewer
 from musterd.domain.task import Task, TaskState
 from musterd.runtime.limits import Limits
+from musterd.runtime.ownership import new_owner
 from musterd.store.sqlite import SqliteStore
 
 VIEWER = Viewer(tenant_id="acme", user_id="ada")
@@ -60,7 +66,7 @@ async def test_a_queued_task_is_run(tmp_path: Path) -> None:
 async def test_a_refusing_factory_rejects_what_never_began_and_fails_what_did(
     tmp_path: Path, owner: str | None, state: TaskState
 ) -> None:
-    """C7: with the same reason as the status of a call."""
+    """C7 (refusal): with the same reason as the status of a call."""
     app = Musterd(agents=[AgentFactory("agent", refusing)])
     async with started(Kernel(app, tmp_path / "a.db")) as kernel:
         task = await queued(kernel, owner)
@@ -148,3 +154,62 @@ async def test_a_run_that_fails_because_it_was_lost_is_left_to_others(tmp_path: 
         log = await kernel.log_of(begun.task_id)
     assert (task.state, task.error) == (TaskState.WORKING, None)
     assert not any(isinstance(event.payload, TaskFailed) for event in log)
+
+
+async def test_what_is_claimed_while_the_lease_ends_is_not_begun_under_the_old_name(tmp_path: Path) -> None:
+    """R11: another process may have it by then, and nothing here would be told to stop."""
+    gate, said = Gate(), list[int]()
+
+    def say() -> str:
+        said.append(1)
+        return "said"
+
+    app = Musterd(agents=[Agent(call_then_say("say", "done"), name="agent", tools=[say])])
+    kernel = Kernel(
+        app,
+        tmp_path / "a.db",
+        wrap_store=lambda store: cast("FullStore", StoppingStore(store, "claim", gate, after=True)),
+    )
+    await kernel.real_store.open(kernel.hub.publish)
+    begun = await begin_task(kernel.real_store, owner=None)
+    kernel.writer.start()
+    kernel.supervisor.start()
+    await gate.reached.wait()
+    # The claim is stored by now, and has no answer yet.
+    kernel.supervisor.lose_all()
+    kernel.ownership.owner = new_owner()
+    gate.open()
+    (ended,) = (await kernel.tasks.wait(VIEWER, [begun.task_id], wait_for_any=False, seconds=30)).tasks
+    await kernel.stop()
+    assert (ended.state, ended.attempt, said) == (TaskState.COMPLETED, 2, [1])
+
+
+async def test_what_a_lost_run_has_prepared_for_its_child_is_not_used(tmp_path: Path) -> None:
+    """R11, S13: the child is claimed while its parent's code still goes on, and gets a component of its own."""
+    stage, held, stubborn = Stage(), Gate(), Gate()
+    built: list[str] = []
+
+    async def hold() -> str:
+        with suppress(asyncio.CancelledError):
+            await held.wait()
+        await stubborn.wait()
+        return "held"
+
+    def build(context: RequestContext) -> Agent[None, str]:
+        built.append(context.user_id)
+        return stage.agent(stage.delegating(), FunctionToolset([hold]))
+
+    app = Musterd(agents=[AgentFactory("agent", build)])
+    async with started(Kernel(app, tmp_path / "a.db", limits=Limits(max_running_tasks=2))) as kernel:
+        for plan in (do(pause("other"), "done"), do(task(do(at("child"), "one")), ("hold", {}), "done")):
+            await begin_task(kernel.real_store, owner=None, message=plan)
+        kernel.supervisor.look_for_work()
+        await stage.paused("other", times=1)
+        await held.reached.wait()
+        assert len(built) == 2
+        kernel.supervisor.lose_all()
+        await stage.gates["child"].reached.wait()
+        assert stubborn.reached.is_set()
+        stubborn.open()
+        stage.gates["child"].open()
+    assert len(built) == 3

@@ -160,7 +160,7 @@ async def test_a_claim_decides_how_many_review(tier: str, said: str) -> None:
 
 
 async def test_a_factory_that_refuses_leaves_no_task() -> None:
-    """C7: of a team as of an agent."""
+    """C7 (refusal): of a team as of an agent."""
     reviews = Reviews()
     async with reviews.serving() as client:
         with pytest.raises(PermissionDeniedError, match="customers only"):
@@ -186,7 +186,7 @@ async def test_looking_for_teams_calls_no_factory() -> None:
     ids=["nothing", "a text", "a class", "an agent", "an agent, built"],
 )
 async def test_what_is_no_team_is_told_to_the_log_alone(made: Any) -> None:
-    """C4."""
+    """C4 (refusal)."""
     with capture_logs() as logs:
         async with serve(Musterd(teams=[TeamFactory("it", lambda _: made)])) as client:
             with pytest.raises(ServerFailedError) as failed:
@@ -220,7 +220,7 @@ async def test_a_factory_builds_the_team_and_its_deps_asynchronously_and_takes_t
     "factory", [AgentFactory("f", lambda _: None), TeamFactory("f", lambda _: None)], ids=["agent", "team"]
 )
 def test_a_factory_is_no_member(factory: Any) -> None:
-    """C5: refused when the team is built, with what to do instead."""
+    """C5 (refusal): refused when the team is built, with what to do instead."""
     with pytest.raises(TypeError, match=r"members\[1\] is a \w+Factory.*register a TeamFactory"):
         Team("t", [saying("x").member("x"), factory], model=saying("x").model)
 
@@ -231,7 +231,7 @@ def test_a_factory_is_no_member(factory: Any) -> None:
     ids=["a prototype of an agent", "an agent", "a factory of agents"],
 )
 def test_what_is_no_team_cannot_be_registered_as_one(team: Any) -> None:
-    """C1, C5."""
+    """C1 (refusal)."""
     with pytest.raises(TypeError, match=r"teams=\[…\] takes Team, Prototype and TeamFactory objects, not \w+"):
         Musterd(teams=[team])
 
@@ -245,6 +245,6 @@ def test_two_teams_need_two_ids() -> None:
 
 
 def test_a_team_factory_needs_an_id() -> None:
-    """C2."""
+    """C2 (refusal)."""
     with pytest.raises(ValueError, match="needs an id"):
         TeamFactory("", lambda _: None)

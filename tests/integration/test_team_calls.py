@@ -108,7 +108,7 @@ async def test_teams_are_listed_by_id_page_after_page(wire: Wire) -> None:
 
 
 async def test_a_page_token_of_agents_is_none_of_teams(wire: Wire) -> None:
-    """C8."""
+    """C8 (refusal)."""
     page = await wire.call("ListTeams", token=BOSS, page_size=2)
     refusal = await wire.refusal("ListAgents", token=BOSS, page_token=page.next_page_token)
     assert (refusal.reason, refusal.paths) == ("PAGE_TOKEN_INVALID", ["page_token"])
@@ -285,7 +285,7 @@ async def test_calls_without_a_request_id_count_each(wire: Wire, world: World, n
 async def test_the_board_of_another_users_team_is_not_there(
     wire: Wire, world: World, name: str, fields: dict[str, Any], caller: str
 ) -> None:
-    """I5, T7: and nothing is written on it."""
+    """I5, T7 (refusal): and nothing is written on it."""
     task_id = await start(wire, world)
     hidden = await wire.refusal(name, token=caller, task_id=task_id, **fields)
     missing = await wire.refusal(name, token=caller, task_id=NO_TASK, **fields)

@@ -86,7 +86,7 @@ async def test_a_hard_cancel_of_a_team_ends_all_at_once(mode: str) -> None:
     crew = Crew(mode)
     async with serve(Musterd(teams=[crew.team])) as client, Follower(client.run_team("crew", "go")) as follower:
         await crew.all_at_work()
-        task_id = follower.events[0].task_id
+        task_id = await follower.task_id()
         canceled = await client.tasks.cancel(task_id, mode=CancelMode.HARD, reason="enough")
         events = await follower.ended()
         ends = await ends_of(client, task_id, events)
@@ -103,7 +103,7 @@ async def test_a_soft_cancel_of_a_team_lets_members_end_their_step(mode: str) ->
     crew = Crew(mode)
     async with serve(Musterd(teams=[crew.team])) as client, Follower(client.run_team("crew", "go")) as follower:
         await crew.all_at_work()
-        task_id = follower.events[0].task_id
+        task_id = await follower.task_id()
         canceled = await client.tasks.cancel(task_id, grace_seconds=3_000)
         assert canceled.outcome is CancelOutcome.CANCELING
         for gate in crew.at_work:
@@ -148,7 +148,7 @@ async def test_canceling_one_turn_leaves_the_team_running() -> None:
     crew.team.model = leader.model
     async with serve(Musterd(teams=[crew.team])) as client, Follower(client.run_team("crew", "go")) as follower:
         await crew.all_at_work()
-        task_id = follower.events[0].task_id
+        task_id = await follower.task_id()
         (ann,) = [task async for task in client.tasks.list(parent_task_id=task_id) if task.component.id == "ann"]
         await client.tasks.cancel(ann.task_id, mode=CancelMode.HARD)
         crew.gates["bob"].open()
@@ -164,7 +164,7 @@ async def test_a_team_that_ended_takes_neither_todos_nor_messages() -> None:
     crew = Crew("tasks")
     async with serve(Musterd(teams=[crew.team])) as client, Follower(client.run_team("crew", "go")) as follower:
         await crew.all_at_work()
-        task_id = follower.events[0].task_id
+        task_id = await follower.task_id()
         await client.tasks.cancel(task_id, mode=CancelMode.HARD)
         await follower.ended()
         for call in (client.teams.add_todo(task_id, "late"), client.teams.send_message(task_id, "late")):

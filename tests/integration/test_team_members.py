@@ -25,6 +25,7 @@ from tests.support.gated_model import Gate
 from musterd import Musterd, Team
 from musterd.testing import serve
 from musterd_client import (
+    CancelMode,
     Steered,
     SubtaskStarted,
     TaskResult,
@@ -89,7 +90,7 @@ async def test_a_member_works_with_the_todos_of_its_team() -> None:
 
 
 async def test_a_member_is_told_why_it_cannot_have_a_todo() -> None:
-    """T2, T6: it is another's, blocked, done or not there; the leader may complete what others have."""
+    """T2, T6 (refusal): it is another's, blocked, done or not there; the leader may complete what others have."""
 
     async def refused(reading: Reading) -> Answer:
         first, second = (line.removeprefix("- ").partition(" ")[0] for line in reading.returns[0].splitlines())
@@ -169,6 +170,33 @@ async def test_messages_to_an_idle_member_come_with_its_next_turn() -> None:
     ]
 
 
+async def test_a_message_that_a_turn_ended_without_reading_goes_to_the_one_that_runs_beside_it() -> None:
+    """T6: at once."""
+    gates = {task: Gate() for task in ("one", "two")}
+
+    async def work(reading: Reading) -> Answer:
+        await gates[reading.prompts[0]].wait()
+        return [list_todos()]
+
+    ann, leader = steps(work, "heard"), steps([delegate("ann", task) for task in gates], what_came)
+    async with (
+        serve(Musterd(teams=[Team("co", [ann.member("ann")], model=leader.model)])) as client,
+        Follower(run := client.run_team("co", "go")) as follower,
+    ):
+        for gate in gates.values():
+            await gate.reached.wait()
+        turns = [task async for task in client.tasks.list(parent_task_id=run.task.task_id)]
+        older = min(turns, key=lambda task: (task.create_time, task.task_id))
+        await client.teams.send_message(run.task.task_id, "mind the step", receiver="ann")
+        await client.tasks.cancel(older.task_id, mode=CancelMode.HARD)
+        for gate in gates.values():
+            gate.open()
+        await follower.ended()
+    assert [list(heard(reading)) for reading in ann.readings] == [[], [], ["[Message from user:] mind the step"]]
+    (steered,) = [event for event in follower.events if isinstance(event, Steered)]
+    assert steered.task_id != older.task_id
+
+
 async def test_a_broadcast_reaches_all_but_its_sender() -> None:
     """T3, T6: the leader and the idle members too."""
     ann, bob, carl = steps([tell_all("hello")], "sent"), saying("b"), saying("c")
@@ -184,7 +212,7 @@ async def test_a_broadcast_reaches_all_but_its_sender() -> None:
 
 
 async def test_a_message_for_a_stranger_is_refused_with_who_is_there() -> None:
-    """T3, T6."""
+    """T3, T6 (refusal)."""
     ann = steps([tell("bob", "psst"), tell("", "psst"), tell("leader", " ")], what_came)
     leader = steps([delegate("ann", "it")], what_came)
     result, board = await work_of(Team("co", [ann.member("ann")], model=leader.model))

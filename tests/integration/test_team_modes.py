@@ -65,7 +65,7 @@ async def test_a_leader_reads_how_a_member_failed_and_goes_on() -> None:
 
 @pytest.mark.parametrize("unknown", [delegate("carl", "it"), delegate("", "it"), delegate("good", " ")])
 async def test_a_leader_that_names_nobody_or_nothing_is_told_so(unknown: tuple[str, dict[str, str]]) -> None:
-    """T1: in mode coordinate; no turn is started."""
+    """T1 (refusal): in mode coordinate; no turn is started."""
     leader = steps([unknown], what_came)
     async with serve(Musterd(teams=[Team("co", [saying("fine").member("good")], model=leader.model)])) as client:
         result = await client.run_team("co", "go").result()
@@ -89,7 +89,7 @@ async def test_as_many_failures_as_the_team_bears_do_not_end_it(failures: int) -
 
 @pytest.mark.parametrize("failures", [0, 1, 2])
 async def test_one_failure_more_than_the_team_bears_ends_it(failures: int) -> None:
-    """T1: in mode coordinate; the reason names who failed."""
+    """T1 (refusal): in mode coordinate; the reason names who failed."""
     leader = steps([delegate("bad", "it")])
     failed = await failure_of(Team("co", [crashing("bad")], model=leader.model, max_member_failures=failures))
     assert (failed.reason, failed.task.state) == ("MEMBERS_FAILED", TaskState.FAILED)

@@ -12,12 +12,21 @@ from tests.support.gated_model import Gate, saying, stopping
 from tests.support.runtime_kernel import Kernel
 from tests.support.stored_runs import begin_task
 
-from musterd import Musterd
+from musterd import AgentFactory, FactoryPermissionError, Musterd, RequestContext
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.principal import Viewer
 from musterd.runtime.supervisor import shutting_down
 from musterd.testing import serve
-from musterd_client import MusterdClient, NotFoundError, TaskState, TextDelta, WaitMode, WatchUntil
+from musterd_client import (
+    MusterdClient,
+    NotFoundError,
+    PermissionDeniedError,
+    TaskFailedError,
+    TaskState,
+    TextDelta,
+    WaitMode,
+    WatchUntil,
+)
 
 
 @pytest.mark.parametrize("until", list(WatchUntil))
@@ -58,6 +67,29 @@ async def test_a_background_run_goes_on_without_its_caller() -> None:
         assert (await client.tasks.watch(task_id).result()).output.text == "done"
 
 
+async def test_a_background_run_is_refused_as_any_other() -> None:
+    """R2 (refusal): by a status, and there is no task that somebody would have to look for."""
+
+    def build(context: RequestContext) -> Agent:
+        raise FactoryPermissionError(f"not for {context.user_id}")
+
+    async with serve(Musterd(agents=[AgentFactory("picky", build)])) as client:
+        with pytest.raises(PermissionDeniedError, match="not for ada"):
+            await client.run_agent("picky", "go", background=True, user_id="ada").start()
+        assert [task async for task in client.tasks.list()] == []
+
+
+async def test_a_background_run_that_fails_is_found_failed() -> None:
+    """R2 (refusal): the call that began it went well, and its task says what became of it."""
+    async with serve(Musterd(agents=[Agent(saying("a word"), name="agent", output_type=int, retries=0)])) as client:
+        task = await client.run_agent("agent", "go", background=True).start()
+        failed = (await client.tasks.wait([task.task_id])).tasks[0]
+        with pytest.raises(TaskFailedError):
+            await client.tasks.watch(task.task_id).result()
+    assert failed.state is TaskState.FAILED
+    assert failed.error is not None
+
+
 async def test_waiting_for_any_and_for_all() -> None:
     """R4: it tells which are pending, and times out without harm."""
     gates = {"slow": Gate(), "quick": Gate()}
@@ -81,7 +113,7 @@ async def test_waiting_for_any_and_for_all() -> None:
 
 
 async def test_waits_end_with_a_server_that_goes_down(tmp_path: Path) -> None:
-    """R4: one that waits already, and one that comes late, each with a reason that says to try again."""
+    """R4 (refusal): one that waits already, and one that comes late, each with a reason that says to try again."""
     kernel = Kernel(Musterd(), tmp_path / "a.db")
     await kernel.real_store.open(kernel.hub.publish)
     task = await begin_task(kernel.real_store)

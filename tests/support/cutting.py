@@ -4,21 +4,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from musterd.domain.approval_store import Resolved
+from musterd.domain.full_store import FullStore
+from musterd.domain.hook_store import ClaimedHookRun
+from musterd.domain.orders import CancelRecord, Steer
 from musterd.domain.ports import (
     AskedQuestion,
     BoardRecord,
-    CancelRecord,
     ClaimedTask,
     CommitListener,
     Created,
     Lost,
     NewTask,
-    Steer,
-    Store,
     Stored,
     TaskWrite,
 )
-from musterd.domain.task import Task
+from musterd.domain.task import Approval, Task
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class Cut:
 class CuttingStore:
     """Hands everything to a real store until the cut, then never answers again."""
 
-    def __init__(self, store: Store, cut: Cut) -> None:
+    def __init__(self, store: FullStore, cut: Cut) -> None:
         self._store = store
         self._cut = cut
 
@@ -69,6 +70,18 @@ class CuttingStore:
     async def expire_question(self, *arguments: Any) -> AskedQuestion | Lost:
         return await self._commit(self._store.expire_question, *arguments)
 
+    async def request_approvals(self, *arguments: Any, **options: Any) -> Sequence[Approval] | Lost:
+        return await self._commit(self._store.request_approvals, *arguments, **options)
+
+    async def resolve(self, *arguments: Any, **options: Any) -> Resolved:
+        return await self._commit(self._store.resolve, *arguments, **options)
+
+    async def expire_approvals(self, *arguments: Any) -> Sequence[Approval] | Lost:
+        return await self._commit(self._store.expire_approvals, *arguments)
+
+    async def park(self, *arguments: Any) -> Stored | Lost:
+        return await self._commit(self._store.park, *arguments)
+
     async def change_board(self, *arguments: Any, **options: Any) -> BoardRecord:
         return await self._commit(self._store.change_board, *arguments, **options)
 
@@ -84,9 +97,21 @@ class CuttingStore:
         await self._live()
         return claimed
 
-    async def release_task(self, task_id: str, attempt: int) -> None:
+    async def release_task(self, task_id: str, attempt: int, *, may_park: bool = True) -> None:
         if not self._cut.happened.is_set():
-            await self._store.release_task(task_id, attempt)
+            await self._store.release_task(task_id, attempt, may_park=may_park)
+
+    async def claim_hook_runs(self, *arguments: Any) -> Sequence[ClaimedHookRun]:
+        """Claim hooks, with the same rule."""
+        await self._live()
+        claimed = await self._store.claim_hook_runs(*arguments)
+        if claimed and self._cut.next_commit():
+            self._cut.happened.set()
+        await self._live()
+        return claimed
+
+    async def finish_hook_run(self, *arguments: Any, **options: Any) -> bool:
+        return await self._commit(self._store.finish_hook_run, *arguments, **options)
 
     async def _commit(self, operation: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
         await self._live()

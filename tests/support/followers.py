@@ -30,6 +30,10 @@ class Follower:
         await asyncio.gather(self._reading, return_exceptions=True)
         await self._stream.aclose()
 
+    async def task_id(self) -> str:
+        """Return the id of the task whose stream it is, once the first event has come."""
+        return (await self.seen(lambda _: True)).task_id
+
     async def seen(self, wanted: Callable[[Event], bool]) -> Event:
         """Return the first wanted event, once it has come. Fails when the stream ends without it."""
 

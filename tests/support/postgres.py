@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,8 +36,8 @@ SETTINGS = {
 
 
 @contextmanager
-def running_postgres() -> Generator[str]:
-    """Yield the DSN of a database, whose server is stopped in the end if it was started here.
+def running_postgres(settings: dict[str, str] = SETTINGS) -> Generator[str]:
+    """Yield the DSN of a database, whose server is stopped in the end if it was started here, with these settings.
 
     Raises RuntimeError when this machine has no PostgreSQL: tests that need it must not pass without.
     """
@@ -45,7 +45,7 @@ def running_postgres() -> Generator[str]:
     if given:
         yield given
         return
-    with own_postgres(SETTINGS) as server:
+    with own_postgres(settings) as server:
         yield server.dsn
 
 
@@ -88,6 +88,13 @@ class PostgresServer:
         )  # fmt: skip
         with (self._data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in self._settings.items())
+
+    @property
+    def process_ids(self) -> Sequence[int]:
+        """The processes of the server: the first one, and those that it has started. Linux only."""
+        (first, *_) = (self._data / "postmaster.pid").read_text().splitlines()
+        children = Path(f"/proc/{first}/task/{first}/children").read_text()
+        return [int(first), *map(int, children.split())]
 
     def start(self) -> None:
         """Return once the server answers."""

@@ -3,7 +3,6 @@
 import asyncio
 import struct
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from enum import StrEnum
 
 from tests.support.postgres_proxy import Proxy
@@ -108,11 +107,6 @@ class GatedProxy(Proxy):
     def take_gate(self, said: Said) -> Gate | None:
         """Return the gate at which a connection is to stop."""
         return next((gate for gate in self._gates if gate.takes(said, self)), None)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # The server may be away, either side may be killed, and closing cancels: none of it is for the loop to report.
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await super()._serve(reader, writer)
 
     async def _carry(
         self,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -18,7 +18,7 @@ class Proxy:
 
     async def start(self) -> str:
         """Listen, and return the DSN that leads through here."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         return urlunsplit(self._target._replace(netloc=f"{self._target.username}@127.0.0.1:{port}"))
 
@@ -34,19 +34,21 @@ class Proxy:
         """Break the connection that says `trigger` next: before the server hears of it, or after it has answered."""
         self._trigger, self._hands_on = trigger, after
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Our own task, which closing may cancel: asyncio reports those that it makes for connections itself.
+        task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        try:
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.close())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The server may be away, and either side may be killed.
+        with suppress(OSError, asyncio.IncompleteReadError):
             upstream = await asyncio.open_connection(self._target.hostname, self._target.port)
             try:
                 await self._carry(reader, writer, *upstream)
             finally:
                 upstream[1].close()
-        finally:
-            writer.close()
-            self._tasks.discard(task)
 
     async def _carry(
         self,

@@ -104,10 +104,10 @@ class Stage:
         """Return a toolset over these subagents, or over one plain worker."""
         return create_subagent_toolset(workers or [self.worker()], include_general_purpose=False, **options)
 
-    def agent(self, *toolsets: AbstractToolset[Any], **options: Any) -> Agent[Any, str]:
+    def agent(self, *toolsets: AbstractToolset[Any], name: str = "boss", **options: Any) -> Agent[Any, str]:
         """Return an agent with these toolsets, or with one that delegates to a plain worker."""
         given = [self.tools, *(toolsets or [self.delegating()])]
-        return Agent(self.model, name="boss", toolsets=given, deps_type=object, **options)
+        return Agent(self.model, name=name, toolsets=given, deps_type=object, **options)
 
     def app(self, *toolsets: AbstractToolset[Any]) -> Musterd:
         """Return an app with one such agent, the boss."""
@@ -127,9 +127,10 @@ class Stage:
         return self._seen[plan.removeprefix(PLAN)]
 
     async def _respond(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        everything, messages = list(messages), _of_this_run(messages)
         plan = _plan_in(messages)
         self._seen[plan] += 1
-        self._conversations[plan] = list(messages)
+        self._conversations[plan] = everything
         said = await self._next(json.loads(plan), messages)
         if isinstance(said, str):
             return ModelResponse(parts=[TextPart(said)])
@@ -161,6 +162,12 @@ class Stage:
         elif self._failures[arguments["name"]] < arguments["times"]:
             self._failures[arguments["name"]] += 1
             raise ModelHTTPError(arguments["status"], "stage")
+
+
+def _of_this_run(messages: list[ModelMessage]) -> list[ModelMessage]:
+    """Return the part of a session that belongs to the run with the last plan."""
+    own = [message for message in messages if message.run_id == messages[-1].run_id]
+    return own if any(PLAN in prompt for prompt in prompts(own)) else messages
 
 
 def _plan_in(messages: list[ModelMessage]) -> str:

@@ -11,51 +11,16 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from musterd_client.methods import (
-    ADD_TODO,
-    ANSWER_TASK,
-    CANCEL_TASK,
-    GET_AGENT,
-    GET_SERVER_INFO,
-    GET_TEAM,
-    GET_TEAM_BOARD,
-    LIST_AGENTS,
-    LIST_TASKS,
-    LIST_TEAMS,
-    RUN_AGENT,
-    RUN_TEAM,
-    SEND_TEAM_MESSAGE,
-    STEER_TASK,
-    TASK_STATUS,
-    WAIT_TASKS,
-    WATCH_TASK,
-    Method,
-)
+from musterd_client import methods
+from musterd_client.methods import Method
 
 GUARD_SECONDS = 60
 Headers = Sequence[tuple[str, str | bytes]]
 STATUS_DETAILS = "grpc-status-details-bin"
 METHODS: Mapping[str, Method[Any, Any]] = {
-    method.name: method
-    for method in (
-        ADD_TODO,
-        ANSWER_TASK,
-        CANCEL_TASK,
-        GET_AGENT,
-        GET_SERVER_INFO,
-        GET_TEAM,
-        GET_TEAM_BOARD,
-        LIST_AGENTS,
-        LIST_TASKS,
-        LIST_TEAMS,
-        RUN_AGENT,
-        RUN_TEAM,
-        SEND_TEAM_MESSAGE,
-        STEER_TASK,
-        TASK_STATUS,
-        WAIT_TASKS,
-        WATCH_TASK,
-    )
+    each.name: cast("Method[Any, Any]", each)
+    for each in cast("dict[str, Any]", vars(methods)).values()
+    if isinstance(each, Method) and each.path.startswith("/musterd.")
 }
 _DETAIL_CLASSES: Mapping[str, type[Message]] = {
     f"type.googleapis.com/google.rpc.{each.DESCRIPTOR.name}": each

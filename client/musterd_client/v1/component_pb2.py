@@ -24,17 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1amusterd/v1/component.proto\x12\nmusterd.v1\"C\n\x0c\x43omponentRef\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.musterd.v1.ComponentKind\x12\n\n\x02id\x18\x02 \x01(\t\"\x8c\x01\n\x05\x41gent\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nis_factory\x18\x04 \x01(\x08\x12\x19\n\x11input_schema_json\x18\x05 \x01(\t\x12\x1f\n\x05tools\x18\x06 \x03(\x0b\x32\x10.musterd.v1.Tool\"I\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x1e\n\x16parameters_schema_json\x18\x03 \x01(\t\"\xb6\x01\n\x04Team\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nis_factory\x18\x04 \x01(\x08\x12\x19\n\x11input_schema_json\x18\x05 \x01(\t\x12\"\n\x04mode\x18\x06 \x01(\x0e\x32\x14.musterd.v1.TeamMode\x12\'\n\x07members\x18\x07 \x03(\x0b\x32\x16.musterd.v1.TeamMember\"=\n\nTeamMember\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t*\x9a\x01\n\rComponentKind\x12\x1e\n\x1a\x43OMPONENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OMPONENT_KIND_AGENT\x10\x01\x12\x17\n\x13\x43OMPONENT_KIND_TEAM\x10\x02\x12\x1b\n\x17\x43OMPONENT_KIND_SUBAGENT\x10\x04\x12\x19\n\x15\x43OMPONENT_KIND_MEMBER\x10\x05*\x82\x01\n\x08TeamMode\x12\x19\n\x15TEAM_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14TEAM_MODE_COORDINATE\x10\x01\x12\x13\n\x0fTEAM_MODE_ROUTE\x10\x02\x12\x17\n\x13TEAM_MODE_BROADCAST\x10\x03\x12\x13\n\x0fTEAM_MODE_TASKS\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1amusterd/v1/component.proto\x12\nmusterd.v1\"C\n\x0c\x43omponentRef\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.musterd.v1.ComponentKind\x12\n\n\x02id\x18\x02 \x01(\t\"\x8c\x01\n\x05\x41gent\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nis_factory\x18\x04 \x01(\x08\x12\x19\n\x11input_schema_json\x18\x05 \x01(\t\x12\x1f\n\x05tools\x18\x06 \x03(\x0b\x32\x10.musterd.v1.Tool\"I\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x1e\n\x16parameters_schema_json\x18\x03 \x01(\t\"\xb6\x01\n\x04Team\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nis_factory\x18\x04 \x01(\x08\x12\x19\n\x11input_schema_json\x18\x05 \x01(\t\x12\"\n\x04mode\x18\x06 \x01(\x0e\x32\x14.musterd.v1.TeamMode\x12\'\n\x07members\x18\x07 \x03(\x0b\x32\x16.musterd.v1.TeamMember\"=\n\nTeamMember\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\x9a\x01\n\x08Workflow\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nis_factory\x18\x04 \x01(\x08\x12\x19\n\x11input_schema_json\x18\x05 \x01(\t\x12\'\n\x05steps\x18\x06 \x03(\x0b\x32\x18.musterd.v1.WorkflowStep\"\xcc\x01\n\x0cWorkflowStep\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.musterd.v1.WorkflowStepKind\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\'\n\x05steps\x18\x04 \x03(\x0b\x32\x18.musterd.v1.WorkflowStep\x12,\n\nelse_steps\x18\x05 \x03(\x0b\x32\x18.musterd.v1.WorkflowStep\x12\x16\n\x0emax_iterations\x18\x06 \x01(\x05*\xd0\x01\n\rComponentKind\x12\x1e\n\x1a\x43OMPONENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OMPONENT_KIND_AGENT\x10\x01\x12\x17\n\x13\x43OMPONENT_KIND_TEAM\x10\x02\x12\x1b\n\x17\x43OMPONENT_KIND_WORKFLOW\x10\x03\x12\x1b\n\x17\x43OMPONENT_KIND_SUBAGENT\x10\x04\x12\x19\n\x15\x43OMPONENT_KIND_MEMBER\x10\x05\x12\x17\n\x13\x43OMPONENT_KIND_STEP\x10\x06*\x82\x01\n\x08TeamMode\x12\x19\n\x15TEAM_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14TEAM_MODE_COORDINATE\x10\x01\x12\x13\n\x0fTEAM_MODE_ROUTE\x10\x02\x12\x17\n\x13TEAM_MODE_BROADCAST\x10\x03\x12\x13\n\x0fTEAM_MODE_TASKS\x10\x04*\xd0\x02\n\x10WorkflowStepKind\x12\"\n\x1eWORKFLOW_STEP_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18WORKFLOW_STEP_KIND_AGENT\x10\x01\x12\x1b\n\x17WORKFLOW_STEP_KIND_TEAM\x10\x02\x12\x1f\n\x1bWORKFLOW_STEP_KIND_FUNCTION\x10\x03\x12\x1f\n\x1bWORKFLOW_STEP_KIND_WORKFLOW\x10\x04\x12\x1c\n\x18WORKFLOW_STEP_KIND_STEPS\x10\x05\x12\x1f\n\x1bWORKFLOW_STEP_KIND_PARALLEL\x10\x06\x12\x1b\n\x17WORKFLOW_STEP_KIND_LOOP\x10\x07\x12 \n\x1cWORKFLOW_STEP_KIND_CONDITION\x10\x08\x12\x1d\n\x19WORKFLOW_STEP_KIND_ROUTER\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'musterd_client.v1.component_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COMPONENTKIND']._serialized_start=578
-  _globals['_COMPONENTKIND']._serialized_end=732
-  _globals['_TEAMMODE']._serialized_start=735
-  _globals['_TEAMMODE']._serialized_end=865
+  _globals['_COMPONENTKIND']._serialized_start=942
+  _globals['_COMPONENTKIND']._serialized_end=1150
+  _globals['_TEAMMODE']._serialized_start=1153
+  _globals['_TEAMMODE']._serialized_end=1283
+  _globals['_WORKFLOWSTEPKIND']._serialized_start=1286
+  _globals['_WORKFLOWSTEPKIND']._serialized_end=1622
   _globals['_COMPONENTREF']._serialized_start=42
   _globals['_COMPONENTREF']._serialized_end=109
   _globals['_AGENT']._serialized_start=112
@@ -45,4 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEAM']._serialized_end=512
   _globals['_TEAMMEMBER']._serialized_start=514
   _globals['_TEAMMEMBER']._serialized_end=575
+  _globals['_WORKFLOW']._serialized_start=578
+  _globals['_WORKFLOW']._serialized_end=732
+  _globals['_WORKFLOWSTEP']._serialized_start=735
+  _globals['_WORKFLOWSTEP']._serialized_end=939
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ from musterd_client.v1 import component_pb2 as musterd_dot_v1_dot_component__pb2
 from musterd_client.v1 import error_pb2 as musterd_dot_v1_dot_error__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15musterd/v1/task.proto\x12\nmusterd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1amusterd/v1/component.proto\x1a\x16musterd/v1/error.proto\"\xc1\x06\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x14\n\x0croot_task_id\x18\x02 \x01(\t\x12\x16\n\x0eparent_task_id\x18\x03 \x01(\t\x12+\n\tcomponent\x18\x04 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.musterd.v1.TaskState\x12\x11\n\ttenant_id\x18\x06 \x01(\t\x12\x0f\n\x07user_id\x18\x07 \x01(\t\x12\x12\n\nsession_id\x18\x08 \x01(\t\x12&\n\x08priority\x18\t \x01(\x0e\x32\x14.musterd.v1.Priority\x12\x0f\n\x07\x61ttempt\x18\n \x01(\x05\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x05usage\x18\x0f \x01(\x0b\x32\x11.musterd.v1.Usage\x12\"\n\x06output\x18\x10 \x01(\x0b\x32\x12.musterd.v1.Output\x12$\n\x05\x65rror\x18\x11 \x01(\x0b\x32\x15.musterd.v1.TaskError\x12\x15\n\rlast_sequence\x18\x12 \x01(\x03\x12\x12\n\nrequest_id\x18\x13 \x01(\t\x12\x30\n\x08metadata\x18\x14 \x03(\x0b\x32\x1e.musterd.v1.Task.MetadataEntry\x12\x13\n\x0b\x64\x65scription\x18\x15 \x01(\t\x12\x17\n\x0foutlives_parent\x18\x16 \x01(\x08\x12%\n\ntree_usage\x18\x17 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\'\n\tquestions\x18\x18 \x03(\x0b\x32\x14.musterd.v1.Question\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x01\n\x08Question\x12\x13\n\x0bquestion_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"5\n\x06Output\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\x12\x0f\n\x07partial\x18\x03 \x01(\x08\"f\n\tTaskError\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.musterd.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x10\n\x08\x65rror_id\x18\x03 \x01(\t\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\xf2\x01\n\x05Usage\x12\x10\n\x08requests\x18\x01 \x01(\x03\x12\x12\n\ntool_calls\x18\x02 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\x03\x12\x15\n\routput_tokens\x18\x04 \x01(\x03\x12\x19\n\x11\x63\x61\x63he_read_tokens\x18\x05 \x01(\x03\x12\x1a\n\x12\x63\x61\x63he_write_tokens\x18\x06 \x01(\x03\x12/\n\x07\x64\x65tails\x18\x07 \x03(\x0b\x32\x1e.musterd.v1.Usage.DetailsEntry\x1a.\n\x0c\x44\x65tailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*\xac\x02\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14TASK_STATE_SUBMITTED\x10\x01\x12\x16\n\x12TASK_STATE_WORKING\x10\x02\x12\x18\n\x14TASK_STATE_COMPLETED\x10\x03\x12\x15\n\x11TASK_STATE_FAILED\x10\x04\x12\x17\n\x13TASK_STATE_CANCELED\x10\x05\x12\x1d\n\x19TASK_STATE_INPUT_REQUIRED\x10\x06\x12\x17\n\x13TASK_STATE_REJECTED\x10\x07\x12\x1c\n\x18TASK_STATE_AUTH_REQUIRED\x10\x08\x12\x17\n\x13TASK_STATE_RETRYING\x10\x10\x12\x18\n\x14TASK_STATE_CANCELING\x10\x11*u\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03\x12\x15\n\x11PRIORITY_CRITICAL\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15musterd/v1/task.proto\x12\nmusterd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1amusterd/v1/component.proto\x1a\x16musterd/v1/error.proto\"\xea\x06\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x14\n\x0croot_task_id\x18\x02 \x01(\t\x12\x16\n\x0eparent_task_id\x18\x03 \x01(\t\x12+\n\tcomponent\x18\x04 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.musterd.v1.TaskState\x12\x11\n\ttenant_id\x18\x06 \x01(\t\x12\x0f\n\x07user_id\x18\x07 \x01(\t\x12\x12\n\nsession_id\x18\x08 \x01(\t\x12&\n\x08priority\x18\t \x01(\x0e\x32\x14.musterd.v1.Priority\x12\x0f\n\x07\x61ttempt\x18\n \x01(\x05\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x05usage\x18\x0f \x01(\x0b\x32\x11.musterd.v1.Usage\x12\"\n\x06output\x18\x10 \x01(\x0b\x32\x12.musterd.v1.Output\x12$\n\x05\x65rror\x18\x11 \x01(\x0b\x32\x15.musterd.v1.TaskError\x12\x15\n\rlast_sequence\x18\x12 \x01(\x03\x12\x12\n\nrequest_id\x18\x13 \x01(\t\x12\x30\n\x08metadata\x18\x14 \x03(\x0b\x32\x1e.musterd.v1.Task.MetadataEntry\x12\x13\n\x0b\x64\x65scription\x18\x15 \x01(\t\x12\x17\n\x0foutlives_parent\x18\x16 \x01(\x08\x12%\n\ntree_usage\x18\x17 \x01(\x0b\x32\x11.musterd.v1.Usage\x12\'\n\tquestions\x18\x18 \x03(\x0b\x32\x14.musterd.v1.Question\x12\'\n\tapprovals\x18\x19 \x03(\x0b\x32\x14.musterd.v1.Approval\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x01\n\x08Question\x12\x13\n\x0bquestion_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc1\x02\n\x08\x41pproval\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.musterd.v1.ApprovalKind\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.musterd.v1.ApprovalState\x12\x0c\n\x04step\x18\x05 \x01(\x05\x12\x14\n\x0ctool_call_id\x18\x06 \x01(\t\x12\x11\n\ttool_name\x18\x07 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x08 \x01(\t\x12\x0c\n\x04text\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"5\n\x06Output\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\x12\x0f\n\x07partial\x18\x03 \x01(\x08\"f\n\tTaskError\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.musterd.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x10\n\x08\x65rror_id\x18\x03 \x01(\t\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\"\xf2\x01\n\x05Usage\x12\x10\n\x08requests\x18\x01 \x01(\x03\x12\x12\n\ntool_calls\x18\x02 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\x03\x12\x15\n\routput_tokens\x18\x04 \x01(\x03\x12\x19\n\x11\x63\x61\x63he_read_tokens\x18\x05 \x01(\x03\x12\x1a\n\x12\x63\x61\x63he_write_tokens\x18\x06 \x01(\x03\x12/\n\x07\x64\x65tails\x18\x07 \x03(\x0b\x32\x1e.musterd.v1.Usage.DetailsEntry\x1a.\n\x0c\x44\x65tailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*\xac\x02\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14TASK_STATE_SUBMITTED\x10\x01\x12\x16\n\x12TASK_STATE_WORKING\x10\x02\x12\x18\n\x14TASK_STATE_COMPLETED\x10\x03\x12\x15\n\x11TASK_STATE_FAILED\x10\x04\x12\x17\n\x13TASK_STATE_CANCELED\x10\x05\x12\x1d\n\x19TASK_STATE_INPUT_REQUIRED\x10\x06\x12\x17\n\x13TASK_STATE_REJECTED\x10\x07\x12\x1c\n\x18TASK_STATE_AUTH_REQUIRED\x10\x08\x12\x17\n\x13TASK_STATE_RETRYING\x10\x10\x12\x18\n\x14TASK_STATE_CANCELING\x10\x11*u\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03\x12\x15\n\x11PRIORITY_CRITICAL\x10\x04*{\n\x0c\x41pprovalKind\x12\x1d\n\x19\x41PPROVAL_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41PPROVAL_KIND_TOOL\x10\x01\x12\x1a\n\x16\x41PPROVAL_KIND_EXTERNAL\x10\x02\x12\x18\n\x14\x41PPROVAL_KIND_REVIEW\x10\x03*\xb9\x01\n\rApprovalState\x12\x1e\n\x1a\x41PPROVAL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41PPROVAL_STATE_OPEN\x10\x01\x12\x1b\n\x17\x41PPROVAL_STATE_APPROVED\x10\x02\x12\x19\n\x15\x41PPROVAL_STATE_DENIED\x10\x03\x12\x1b\n\x17\x41PPROVAL_STATE_RESOLVED\x10\x04\x12\x1a\n\x16\x41PPROVAL_STATE_EXPIRED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,22 +38,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASK_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_USAGE_DETAILSENTRY']._loaded_options = None
   _globals['_USAGE_DETAILSENTRY']._serialized_options = b'8\001'
-  _globals['_TASKSTATE']._serialized_start=1509
-  _globals['_TASKSTATE']._serialized_end=1809
-  _globals['_PRIORITY']._serialized_start=1811
-  _globals['_PRIORITY']._serialized_end=1928
+  _globals['_TASKSTATE']._serialized_start=1874
+  _globals['_TASKSTATE']._serialized_end=2174
+  _globals['_PRIORITY']._serialized_start=2176
+  _globals['_PRIORITY']._serialized_end=2293
+  _globals['_APPROVALKIND']._serialized_start=2295
+  _globals['_APPROVALKIND']._serialized_end=2418
+  _globals['_APPROVALSTATE']._serialized_start=2421
+  _globals['_APPROVALSTATE']._serialized_end=2606
   _globals['_TASK']._serialized_start=123
-  _globals['_TASK']._serialized_end=956
-  _globals['_TASK_METADATAENTRY']._serialized_start=909
-  _globals['_TASK_METADATAENTRY']._serialized_end=956
-  _globals['_QUESTION']._serialized_start=959
-  _globals['_QUESTION']._serialized_end=1102
-  _globals['_OUTPUT']._serialized_start=1104
-  _globals['_OUTPUT']._serialized_end=1157
-  _globals['_TASKERROR']._serialized_start=1159
-  _globals['_TASKERROR']._serialized_end=1261
-  _globals['_USAGE']._serialized_start=1264
-  _globals['_USAGE']._serialized_end=1506
-  _globals['_USAGE_DETAILSENTRY']._serialized_start=1460
-  _globals['_USAGE_DETAILSENTRY']._serialized_end=1506
+  _globals['_TASK']._serialized_end=997
+  _globals['_TASK_METADATAENTRY']._serialized_start=950
+  _globals['_TASK_METADATAENTRY']._serialized_end=997
+  _globals['_QUESTION']._serialized_start=1000
+  _globals['_QUESTION']._serialized_end=1143
+  _globals['_APPROVAL']._serialized_start=1146
+  _globals['_APPROVAL']._serialized_end=1467
+  _globals['_OUTPUT']._serialized_start=1469
+  _globals['_OUTPUT']._serialized_end=1522
+  _globals['_TASKERROR']._serialized_start=1524
+  _globals['_TASKERROR']._serialized_end=1626
+  _globals['_USAGE']._serialized_start=1629
+  _globals['_USAGE']._serialized_end=1871
+  _globals['_USAGE_DETAILSENTRY']._serialized_start=1825
+  _globals['_USAGE_DETAILSENTRY']._serialized_end=1871
 # @@protoc_insertion_point(module_scope)

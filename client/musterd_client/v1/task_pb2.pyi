@@ -33,6 +33,22 @@ class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PRIORITY_NORMAL: _ClassVar[Priority]
     PRIORITY_HIGH: _ClassVar[Priority]
     PRIORITY_CRITICAL: _ClassVar[Priority]
+
+class ApprovalKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    APPROVAL_KIND_UNSPECIFIED: _ClassVar[ApprovalKind]
+    APPROVAL_KIND_TOOL: _ClassVar[ApprovalKind]
+    APPROVAL_KIND_EXTERNAL: _ClassVar[ApprovalKind]
+    APPROVAL_KIND_REVIEW: _ClassVar[ApprovalKind]
+
+class ApprovalState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    APPROVAL_STATE_UNSPECIFIED: _ClassVar[ApprovalState]
+    APPROVAL_STATE_OPEN: _ClassVar[ApprovalState]
+    APPROVAL_STATE_APPROVED: _ClassVar[ApprovalState]
+    APPROVAL_STATE_DENIED: _ClassVar[ApprovalState]
+    APPROVAL_STATE_RESOLVED: _ClassVar[ApprovalState]
+    APPROVAL_STATE_EXPIRED: _ClassVar[ApprovalState]
 TASK_STATE_UNSPECIFIED: TaskState
 TASK_STATE_SUBMITTED: TaskState
 TASK_STATE_WORKING: TaskState
@@ -49,9 +65,19 @@ PRIORITY_LOW: Priority
 PRIORITY_NORMAL: Priority
 PRIORITY_HIGH: Priority
 PRIORITY_CRITICAL: Priority
+APPROVAL_KIND_UNSPECIFIED: ApprovalKind
+APPROVAL_KIND_TOOL: ApprovalKind
+APPROVAL_KIND_EXTERNAL: ApprovalKind
+APPROVAL_KIND_REVIEW: ApprovalKind
+APPROVAL_STATE_UNSPECIFIED: ApprovalState
+APPROVAL_STATE_OPEN: ApprovalState
+APPROVAL_STATE_APPROVED: ApprovalState
+APPROVAL_STATE_DENIED: ApprovalState
+APPROVAL_STATE_RESOLVED: ApprovalState
+APPROVAL_STATE_EXPIRED: ApprovalState
 
 class Task(_message.Message):
-    __slots__ = ("task_id", "root_task_id", "parent_task_id", "component", "state", "tenant_id", "user_id", "session_id", "priority", "attempt", "create_time", "start_time", "update_time", "end_time", "usage", "output", "error", "last_sequence", "request_id", "metadata", "description", "outlives_parent", "tree_usage", "questions")
+    __slots__ = ("task_id", "root_task_id", "parent_task_id", "component", "state", "tenant_id", "user_id", "session_id", "priority", "attempt", "create_time", "start_time", "update_time", "end_time", "usage", "output", "error", "last_sequence", "request_id", "metadata", "description", "outlives_parent", "tree_usage", "questions", "approvals")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +109,7 @@ class Task(_message.Message):
     OUTLIVES_PARENT_FIELD_NUMBER: _ClassVar[int]
     TREE_USAGE_FIELD_NUMBER: _ClassVar[int]
     QUESTIONS_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     root_task_id: str
     parent_task_id: str
@@ -107,7 +134,8 @@ class Task(_message.Message):
     outlives_parent: bool
     tree_usage: Usage
     questions: _containers.RepeatedCompositeFieldContainer[Question]
-    def __init__(self, task_id: _Optional[str] = ..., root_task_id: _Optional[str] = ..., parent_task_id: _Optional[str] = ..., component: _Optional[_Union[_component_pb2.ComponentRef, _Mapping]] = ..., state: _Optional[_Union[TaskState, str]] = ..., tenant_id: _Optional[str] = ..., user_id: _Optional[str] = ..., session_id: _Optional[str] = ..., priority: _Optional[_Union[Priority, str]] = ..., attempt: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., output: _Optional[_Union[Output, _Mapping]] = ..., error: _Optional[_Union[TaskError, _Mapping]] = ..., last_sequence: _Optional[int] = ..., request_id: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., description: _Optional[str] = ..., outlives_parent: _Optional[bool] = ..., tree_usage: _Optional[_Union[Usage, _Mapping]] = ..., questions: _Optional[_Iterable[_Union[Question, _Mapping]]] = ...) -> None: ...
+    approvals: _containers.RepeatedCompositeFieldContainer[Approval]
+    def __init__(self, task_id: _Optional[str] = ..., root_task_id: _Optional[str] = ..., parent_task_id: _Optional[str] = ..., component: _Optional[_Union[_component_pb2.ComponentRef, _Mapping]] = ..., state: _Optional[_Union[TaskState, str]] = ..., tenant_id: _Optional[str] = ..., user_id: _Optional[str] = ..., session_id: _Optional[str] = ..., priority: _Optional[_Union[Priority, str]] = ..., attempt: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., output: _Optional[_Union[Output, _Mapping]] = ..., error: _Optional[_Union[TaskError, _Mapping]] = ..., last_sequence: _Optional[int] = ..., request_id: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., description: _Optional[str] = ..., outlives_parent: _Optional[bool] = ..., tree_usage: _Optional[_Union[Usage, _Mapping]] = ..., questions: _Optional[_Iterable[_Union[Question, _Mapping]]] = ..., approvals: _Optional[_Iterable[_Union[Approval, _Mapping]]] = ...) -> None: ...
 
 class Question(_message.Message):
     __slots__ = ("question_id", "text", "create_time", "expire_time")
@@ -120,6 +148,32 @@ class Question(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     expire_time: _timestamp_pb2.Timestamp
     def __init__(self, question_id: _Optional[str] = ..., text: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Approval(_message.Message):
+    __slots__ = ("approval_id", "task_id", "kind", "state", "step", "tool_call_id", "tool_name", "arguments_json", "text", "create_time", "expire_time")
+    APPROVAL_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CALL_ID_FIELD_NUMBER: _ClassVar[int]
+    TOOL_NAME_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    approval_id: str
+    task_id: str
+    kind: ApprovalKind
+    state: ApprovalState
+    step: int
+    tool_call_id: str
+    tool_name: str
+    arguments_json: str
+    text: str
+    create_time: _timestamp_pb2.Timestamp
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, approval_id: _Optional[str] = ..., task_id: _Optional[str] = ..., kind: _Optional[_Union[ApprovalKind, str]] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., step: _Optional[int] = ..., tool_call_id: _Optional[str] = ..., tool_name: _Optional[str] = ..., arguments_json: _Optional[str] = ..., text: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("text", "json", "partial")

@@ -43,6 +43,13 @@ class SteerOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STEER_OUTCOME_UNSPECIFIED: _ClassVar[SteerOutcome]
     STEER_OUTCOME_APPLIED: _ClassVar[SteerOutcome]
     STEER_OUTCOME_PENDING: _ClassVar[SteerOutcome]
+
+class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VERDICT_UNSPECIFIED: _ClassVar[Verdict]
+    VERDICT_APPROVE: _ClassVar[Verdict]
+    VERDICT_DENY: _ClassVar[Verdict]
+    VERDICT_RESULT: _ClassVar[Verdict]
 WATCH_UNTIL_UNSPECIFIED: WatchUntil
 WATCH_UNTIL_TASK: WatchUntil
 WATCH_UNTIL_TREE: WatchUntil
@@ -59,6 +66,10 @@ CANCEL_OUTCOME_ALREADY_CANCELED: CancelOutcome
 STEER_OUTCOME_UNSPECIFIED: SteerOutcome
 STEER_OUTCOME_APPLIED: SteerOutcome
 STEER_OUTCOME_PENDING: SteerOutcome
+VERDICT_UNSPECIFIED: Verdict
+VERDICT_APPROVE: Verdict
+VERDICT_DENY: Verdict
+VERDICT_RESULT: Verdict
 
 class TaskStatusRequest(_message.Message):
     __slots__ = ("task_id",)
@@ -73,7 +84,7 @@ class TaskStatusResponse(_message.Message):
     def __init__(self, task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ...) -> None: ...
 
 class ListTasksRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "states", "component", "session_id", "parent_task_id", "root_task_id")
+    __slots__ = ("page_size", "page_token", "states", "component", "session_id", "parent_task_id", "root_task_id", "has_open_approvals")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +92,7 @@ class ListTasksRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
     ROOT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    HAS_OPEN_APPROVALS_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     states: _containers.RepeatedScalarFieldContainer[_task_pb2.TaskState]
@@ -88,7 +100,8 @@ class ListTasksRequest(_message.Message):
     session_id: str
     parent_task_id: str
     root_task_id: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_task_pb2.TaskState, str]]] = ..., component: _Optional[_Union[_component_pb2.ComponentRef, _Mapping]] = ..., session_id: _Optional[str] = ..., parent_task_id: _Optional[str] = ..., root_task_id: _Optional[str] = ...) -> None: ...
+    has_open_approvals: bool
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_task_pb2.TaskState, str]]] = ..., component: _Optional[_Union[_component_pb2.ComponentRef, _Mapping]] = ..., session_id: _Optional[str] = ..., parent_task_id: _Optional[str] = ..., root_task_id: _Optional[str] = ..., has_open_approvals: _Optional[bool] = ...) -> None: ...
 
 class ListTasksResponse(_message.Message):
     __slots__ = ("tasks", "next_page_token")
@@ -197,6 +210,36 @@ class AnswerTaskRequest(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., question_id: _Optional[str] = ..., answer: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class AnswerTaskResponse(_message.Message):
+    __slots__ = ("task",)
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    task: _task_pb2.Task
+    def __init__(self, task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ...) -> None: ...
+
+class Resolution(_message.Message):
+    __slots__ = ("approval_id", "verdict", "reason", "arguments_json", "result_json")
+    APPROVAL_ID_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    RESULT_JSON_FIELD_NUMBER: _ClassVar[int]
+    approval_id: str
+    verdict: Verdict
+    reason: str
+    arguments_json: str
+    result_json: str
+    def __init__(self, approval_id: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[str] = ..., arguments_json: _Optional[str] = ..., result_json: _Optional[str] = ...) -> None: ...
+
+class ResolveTaskRequest(_message.Message):
+    __slots__ = ("task_id", "resolutions", "request_id")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTIONS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    resolutions: _containers.RepeatedCompositeFieldContainer[Resolution]
+    request_id: str
+    def __init__(self, task_id: _Optional[str] = ..., resolutions: _Optional[_Iterable[_Union[Resolution, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ResolveTaskResponse(_message.Message):
     __slots__ = ("task",)
     TASK_FIELD_NUMBER: _ClassVar[int]
     task: _task_pb2.Task

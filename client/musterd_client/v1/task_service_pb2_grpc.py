@@ -72,6 +72,11 @@ class TaskServiceStub:
                 request_serializer=musterd_dot_v1_dot_task__service__pb2.AnswerTaskRequest.SerializeToString,
                 response_deserializer=musterd_dot_v1_dot_task__service__pb2.AnswerTaskResponse.FromString,
                 _registered_method=True)
+        self.ResolveTask = channel.unary_unary(
+                '/musterd.v1.TaskService/ResolveTask',
+                request_serializer=musterd_dot_v1_dot_task__service__pb2.ResolveTaskRequest.SerializeToString,
+                response_deserializer=musterd_dot_v1_dot_task__service__pb2.ResolveTaskResponse.FromString,
+                _registered_method=True)
 
 
 class TaskServiceServicer:
@@ -129,6 +134,15 @@ class TaskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResolveTask(self, request, context):
+        """Decides about approvals of a task or of any task below it: lets a tool run or not, or gives its result. The task goes
+        on, on any server, once nothing of it is open. A caller of the same tenant who may approve sees tasks of others only
+        while they wait for an approval, and may do nothing else with them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TaskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -166,6 +180,11 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     servicer.AnswerTask,
                     request_deserializer=musterd_dot_v1_dot_task__service__pb2.AnswerTaskRequest.FromString,
                     response_serializer=musterd_dot_v1_dot_task__service__pb2.AnswerTaskResponse.SerializeToString,
+            ),
+            'ResolveTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveTask,
+                    request_deserializer=musterd_dot_v1_dot_task__service__pb2.ResolveTaskRequest.FromString,
+                    response_serializer=musterd_dot_v1_dot_task__service__pb2.ResolveTaskResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -360,6 +379,33 @@ class TaskService:
             '/musterd.v1.TaskService/AnswerTask',
             musterd_dot_v1_dot_task__service__pb2.AnswerTaskRequest.SerializeToString,
             musterd_dot_v1_dot_task__service__pb2.AnswerTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/musterd.v1.TaskService/ResolveTask',
+            musterd_dot_v1_dot_task__service__pb2.ResolveTaskRequest.SerializeToString,
+            musterd_dot_v1_dot_task__service__pb2.ResolveTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,14 @@ and `identity` for whom it acts and what it sees.
 """
 
 from musterd.auth.claims import DEFAULT_TENANT, ClaimNames, TokenRules
-from musterd.auth.identity import acting_user, anonymous_principal, may_be_open, snapshot, viewer_of
+from musterd.auth.identity import (
+    acting_user,
+    anonymous_principal,
+    approver_of,
+    may_be_open,
+    snapshot,
+    viewer_of,
+)
 from musterd.auth.jwks import KeysNotLoadedError
 from musterd.auth.jwt import TokenVerifier, bearer_token
 from musterd.auth.key_ring import KeyPlaces, KeyRing, build_key_ring
@@ -44,6 +51,7 @@ __all__ = [
     "acting_user",
     "allows",
     "anonymous_principal",
+    "approver_of",
     "authorize",
     "authorize_component",
     "bearer_token",

@@ -1,10 +1,12 @@
 """Whom a call acts for, and what it may see."""
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
 
 from musterd.auth.claims import DEFAULT_TENANT
+from musterd.auth.scopes import Action, Resource, allows
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.principal import ADMIN_SCOPE, Identity, Principal, Viewer
 
@@ -27,6 +29,14 @@ def acting_user(principal: Principal, requested_user_id: str, requested_session_
 def viewer_of(principal: Principal) -> Viewer:
     """Return whose rows the caller may see: its own, or its whole tenant's for administrators."""
     return Viewer(tenant_id=principal.tenant_id, user_id=None if principal.is_admin else principal.user_id)
+
+
+def approver_of(principal: Principal) -> Viewer:
+    """Return whose rows the caller may see who looks for something to approve: those that wait for it besides."""
+    viewer = viewer_of(principal)
+    if viewer.user_id is None or not allows(principal.scopes, Resource.TASKS, Action.APPROVE):
+        return viewer
+    return replace(viewer, approver_id=viewer.user_id)
 
 
 def snapshot(principal: Principal, user_id: str, now: datetime) -> Identity:

@@ -61,9 +61,14 @@ _AGENT_READ = Scope(resource=Resource.AGENTS, actions=(Action.READ, Action.RUN),
 _AGENT_RUN = Scope(resource=Resource.AGENTS, actions=(Action.RUN,), per_component=True)
 _TEAM_READ = Scope(resource=Resource.TEAMS, actions=(Action.READ, Action.RUN), per_component=True)
 _TEAM_RUN = Scope(resource=Resource.TEAMS, actions=(Action.RUN,), per_component=True)
+_WORKFLOW_READ = Scope(resource=Resource.WORKFLOWS, actions=(Action.READ, Action.RUN), per_component=True)
+_WORKFLOW_RUN = Scope(resource=Resource.WORKFLOWS, actions=(Action.RUN,), per_component=True)
 _TASKS_READ = Scope(resource=Resource.TASKS, actions=(Action.READ,))
 _TASKS_CANCEL = Scope(resource=Resource.TASKS, actions=(Action.CANCEL,))
 _TASKS_WRITE = Scope(resource=Resource.TASKS, actions=(Action.WRITE,))
+_TASKS_APPROVE = Scope(resource=Resource.TASKS, actions=(Action.APPROVE,))
+_SESSIONS_READ = Scope(resource=Resource.SESSIONS, actions=(Action.READ,))
+_SESSIONS_DELETE = Scope(resource=Resource.SESSIONS, actions=(Action.DELETE,))
 
 RPC_ACCESS: Mapping[str, Access] = {
     "/grpc.health.v1.Health/Check": Gate.PUBLIC,
@@ -74,10 +79,16 @@ RPC_ACCESS: Mapping[str, Access] = {
     "/musterd.v1.AgentService/GetAgent": _AGENT_READ,
     "/musterd.v1.AgentService/ListAgents": Gate.AUTHENTICATED,
     "/musterd.v1.AgentService/RunAgent": _AGENT_RUN,
+    "/musterd.v1.HookService/ListHookRuns": _TASKS_READ,
+    "/musterd.v1.HookService/RetryHookRun": _TASKS_WRITE,
     "/musterd.v1.ServerService/GetServerInfo": Gate.AUTHENTICATED,
+    "/musterd.v1.SessionService/DeleteSession": _SESSIONS_DELETE,
+    "/musterd.v1.SessionService/GetSession": _SESSIONS_READ,
+    "/musterd.v1.SessionService/ListSessions": _SESSIONS_READ,
     "/musterd.v1.TaskService/AnswerTask": _TASKS_WRITE,
     "/musterd.v1.TaskService/CancelTask": _TASKS_CANCEL,
     "/musterd.v1.TaskService/ListTasks": _TASKS_READ,
+    "/musterd.v1.TaskService/ResolveTask": _TASKS_APPROVE,
     "/musterd.v1.TaskService/SteerTask": _TASKS_WRITE,
     "/musterd.v1.TaskService/TaskStatus": _TASKS_READ,
     "/musterd.v1.TaskService/WaitTasks": _TASKS_READ,
@@ -88,6 +99,9 @@ RPC_ACCESS: Mapping[str, Access] = {
     "/musterd.v1.TeamService/ListTeams": Gate.AUTHENTICATED,
     "/musterd.v1.TeamService/RunTeam": _TEAM_RUN,
     "/musterd.v1.TeamService/SendTeamMessage": _TASKS_WRITE,
+    "/musterd.v1.WorkflowService/GetWorkflow": _WORKFLOW_READ,
+    "/musterd.v1.WorkflowService/ListWorkflows": Gate.AUTHENTICATED,
+    "/musterd.v1.WorkflowService/RunWorkflow": _WORKFLOW_RUN,
 }
 """What each RPC needs. An RPC that is not here is refused to everyone."""
 

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from musterd.cli.rendering import print_json, stderr, stdout
-from musterd_client import Event, QuestionAsked, Task
+from musterd.cli.rendering import print_json, stderr, stdout, what_waits
+from musterd_client import Approval, ApprovalKind, ApprovalRequested, Event, QuestionAsked, Task
 
 
 class Display(Protocol):
@@ -15,6 +15,14 @@ class Display(Protocol):
 
     def end(self, task: Task, text: str) -> None:
         """Shows how the stream came out; `text` is the task's own text, of which the events told."""
+        ...
+
+    def pause(self) -> None:
+        """Leaves the terminal to somebody else, and keeps what is shown meanwhile."""
+        ...
+
+    def resume(self) -> None:
+        """Takes the terminal again, and shows what was kept."""
         ...
 
     def close(self) -> None:
@@ -33,6 +41,12 @@ class JsonLines:
     def end(self, task: Task, text: str) -> None:
         """Prints nothing: the last event said it all."""
 
+    def pause(self) -> None:
+        """Does nothing: nobody else writes among lines for machines."""
+
+    def resume(self) -> None:
+        """Does nothing: nothing was kept."""
+
     def close(self) -> None:
         """Does nothing: each line stands for itself."""
 
@@ -48,7 +62,15 @@ def display_for(options: str, *, as_json: bool) -> Display:
     return LiveTree(options) if is_live else Transcript(options)
 
 
-def how_to_answer(event: QuestionAsked, options: str) -> str:
-    """Returns the question with its id, and the command that answers it."""
+def how_to_answer(event: QuestionAsked | ApprovalRequested, options: str) -> str:
+    """Returns what is asked with its id, and the command that answers it."""
+    if isinstance(event, ApprovalRequested):
+        return _how_to_resolve(event.approval, options)
     command = f'musterd tasks answer {event.task_id} "…" --question {event.question_id}{options}'
     return f"? {event.text}\n  question {event.question_id}, answer with: {command}"
+
+
+def _how_to_resolve(approval: Approval, options: str) -> str:
+    decisions = "--result JSON or --deny" if approval.kind is ApprovalKind.EXTERNAL else "--approve or --deny"
+    command = f"musterd tasks resolve {approval.task_id} --approval {approval.approval_id}{options}"
+    return f"? {what_waits(approval)}\n  approval {approval.approval_id}, decide with {decisions}: {command}"

@@ -1,11 +1,16 @@
 """The line that tells people of an event."""
 
 from musterd.cli.rendering import usage_line
+from musterd.cli.workflow_lines import workflow_line
 from musterd_client import (
+    ApprovalResolved,
     AuthRequired,
     CancelRequested,
     Custom,
     Event,
+    HookCompleted,
+    HookFailed,
+    HookStarted,
     QuestionAnswered,
     QuestionExpired,
     RetryScheduled,
@@ -32,6 +37,8 @@ def line_for(event: Event, *, own: bool) -> str:
         tool_line(event)
         or outside_line(event)
         or _board_line(event)
+        or workflow_line(event)
+        or hook_line(event)
         or (_step_line(event) if own else _other_task_line(event))
     )
 
@@ -57,16 +64,46 @@ def outside_line(event: Event) -> str:
     match event:
         case Steered():
             return f"» {event.message}"
-        case QuestionAnswered():
-            return f"! {event.answer}"
-        case QuestionExpired():
-            return f"! nobody answered question {event.question_id} in time"
         case CancelRequested():
             return f"■ cancel requested {event.reason}".rstrip()
         case AuthRequired():
             return f"? waits for its owner: musterd tasks answer {event.task_id}"
         case _:
+            return _decision_line(event)
+
+
+def _decision_line(event: Event) -> str:
+    match event:
+        case QuestionAnswered():
+            return f"! {event.answer}"
+        case QuestionExpired():
+            return f"! nobody answered question {event.question_id} in time"
+        case ApprovalResolved():
+            by = f" by {event.user_id}" if event.user_id else ""
+            because = f": {event.reason}" if event.reason else ""
+            return f"! approval {event.approval_id} {event.state.lower()}{by}{because}"
+        case _:
             return ""
+
+
+def hook_line(event: Event) -> str:
+    """Returns the line of a hook's event."""
+    match event:
+        case HookStarted():
+            return f"⚑ {_hook_name(event)} begins"
+        case HookCompleted():
+            return f"⚑ {_hook_name(event)} done"
+        case HookFailed():
+            found = f"{event.trigger}: " if event.trigger else ""
+            again = ", it is tried again" if event.will_retry else ""
+            return f"✗ {_hook_name(event)}: {found}{event.message}{again}"
+        case _:
+            return ""
+
+
+def _hook_name(event: HookStarted | HookCompleted | HookFailed) -> str:
+    attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
+    return f"{event.phase.lower()}-hook {event.name}{attempt}"
 
 
 def _board_line(event: Event) -> str:

@@ -1,16 +1,24 @@
 """Follows a stream on the terminal, and says how to go on when it is left."""
 
 import asyncio
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 
 from musterd.cli.connection import Connection
 from musterd.cli.display import Display
+from musterd.cli.prompting import Prompter
 from musterd.cli.rendering import stderr
 from musterd_client import CallError, EventStream
 
 
-async def follow(stream: EventStream, display: Display, connection: Connection, *, goes_on: bool = True) -> int:
-    """Shows the stream to its end. Returns 0 when the task completed.
+async def follow(
+    stream: EventStream,
+    display: Display,
+    connection: Connection,
+    *,
+    goes_on: bool = True,
+    prompter: Prompter | None = None,
+) -> int:
+    """Shows the stream to its end. Returns 0 when the task completed. The prompter asks for what the run waits for.
 
     Raises:
         TaskEndedError: the task ended without a result.
@@ -19,8 +27,7 @@ async def follow(stream: EventStream, display: Display, connection: Connection, 
     async with stream:
         try:
             with closing(display):
-                async for event in stream:
-                    display.show(event, stream.task)
+                await _show_all(stream, display, prompter)
                 display.end(stream.task, stream.text)
         except (CallError, asyncio.CancelledError):
             task_id = stream.task.task_id
@@ -32,3 +39,13 @@ async def follow(stream: EventStream, display: Display, connection: Connection, 
             raise
         await stream.result()
     return 0
+
+
+async def _show_all(stream: EventStream, display: Display, prompter: Prompter | None) -> None:
+    async with AsyncExitStack() as exits:
+        if prompter is not None:
+            await exits.enter_async_context(prompter)
+        async for event in stream:
+            display.show(event, stream.task)
+            if prompter is not None:
+                prompter.take(event)

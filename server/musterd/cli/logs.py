@@ -31,5 +31,6 @@ def configure_logging(level: str, log_format: str, worker: int | None = None) ->
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        # Each line is one write, for several processes may write to the same place.
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )

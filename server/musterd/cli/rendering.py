@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from musterd_client import (
+    Approval,
     CallError,
     LoggedEvent,
     MusterdClientError,
@@ -29,6 +30,12 @@ _ADVICE = {
     "COMPONENT_NOT_FOUND": "Check the id.",
     "TASK_NOT_FOUND": "List yours with: musterd tasks list",
     "TASK_NOT_WAITING": "See what it waits for with: musterd tasks status",
+    "SESSION_NOT_FOUND": "List yours with: musterd sessions list",
+    "SESSION_FULL": "Begin another one with another --session.",
+    "APPROVAL_NOT_FOUND": "See what is open with: musterd tasks status",
+    "APPROVAL_CONFLICT": "See what became of it with: musterd tasks watch",
+    "HOOK_RUN_NOT_FOUND": "List them with: musterd hooks list",
+    "HOOK_RUN_NOT_RETRYABLE": "Retry those that are DEAD: musterd hooks list --state dead",
     "BOARD_NOT_FOUND": "Give the id of a team's task.",
     "MEMBER_NOT_FOUND": "See who is in the team with: musterd teams board",
     "REQUEST_ID_REUSED": "Use another --request-id for another request.",
@@ -71,6 +78,8 @@ def advice_for(error: MusterdClientError, target: str) -> str:
     """Returns what the caller can do about the error; nothing when there is nothing."""
     if isinstance(error, CallError) and error.retry_after_seconds is not None:
         return f"Try again in {error.retry_after_seconds:g} s."
+    if isinstance(error, CallError) and error.reason == "SESSION_BUSY" and "task_id" in error.metadata:
+        return f"See what its run waits for: musterd tasks status {error.metadata['task_id']}"
     if isinstance(error, TaskEndedError):
         return f"See: musterd tasks status {error.task.task_id}"
     if error.reason in _ADVICE:
@@ -133,6 +142,7 @@ def print_task(task: Task) -> None:
         "tree usage": usage_line(task.tree_usage) if task.tree_usage else "",
         "labels": ", ".join(f"{name}={value}" for name, value in task.metadata.items()),
         "questions": "; ".join(f"{question.question_id}: {question.text}" for question in task.questions),
+        "approvals": "; ".join(f"{each.approval_id}: {what_waits(each)}" for each in task.approvals),
         "error": f"{task.error.reason}: {task.error.message}" if task.error else "",
         "error id": task.error.error_id if task.error else "",
         "output": task.output.text if task.output else "",
@@ -140,6 +150,12 @@ def print_task(task: Task) -> None:
     for name, value in described.items():
         if value:
             console.out(f"{name + ':':<15}{harmless(str(value), console)}")
+
+
+def what_waits(approval: Approval) -> str:
+    """Returns what the approval is about, in one line."""
+    about = f"{approval.tool_name} {approval.arguments_json}".rstrip()
+    return (f"{about}: {approval.text}" if approval.text else about).replace("\n", " ")
 
 
 def usage_line(usage: Usage) -> str:

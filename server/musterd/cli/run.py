@@ -1,23 +1,25 @@
 """`musterd run`: starts runs and shows them."""
 
 import asyncio
-import json
 from collections.abc import Callable
-from typing import Annotated, cast
+from functools import partial
+from typing import Annotated
 
 import typer
 
 from musterd.cli.connection import DEFAULT_TARGET, AsJson, Connection, Target, TlsRoots, Token, perform
 from musterd.cli.display import display_for
 from musterd.cli.following import follow
+from musterd.cli.given import json_object
+from musterd.cli.prompting import prompter_for
 from musterd.cli.rendering import print_json, stderr
 from musterd_client import MusterdClient, OnDisconnect, Run, RunOptions
 
-app = typer.Typer(no_args_is_help=True, help="Run an agent or a team and show what it does.")
+app = typer.Typer(no_args_is_help=True, help="Run an agent, a team or a workflow and show what it does.")
 
 Message = Annotated[str, typer.Argument(metavar="TEXT", help="What to say to it.")]
 FactoryInput = Annotated[
-    str | None, typer.Option("--input", metavar="JSON", help="Input of its factory: a JSON object.")
+    str | None, typer.Option("--input", metavar="JSON", help="Its input, or that of its factory: a JSON object.")
 ]
 User = Annotated[str, typer.Option(help="The user to run for.")]
 Session = Annotated[str, typer.Option(help="The conversation that the run belongs to.")]
@@ -26,6 +28,7 @@ RequestId = Annotated[
     str | None, typer.Option(help="Makes the command safe to repeat: the same id gives the same task.")
 ]
 TimeoutSeconds = Annotated[float | None, typer.Option(help="Longest time that the run may take.", min=0)]
+Prompt = Annotated[bool, typer.Option(help="Ask at the terminal for what the run waits for: approvals and answers.")]
 WhenLeft = Annotated[OnDisconnect | None, typer.Option(case_sensitive=False, help="What becomes of the run on Ctrl-C.")]
 
 
@@ -45,6 +48,7 @@ def run_agent(
     request_id: RequestId = None,
     timeout_seconds: TimeoutSeconds = None,
     on_disconnect: WhenLeft = None,
+    prompt: Prompt = True,
     target: Target = DEFAULT_TARGET,
     token: Token = None,
     tls: TlsRoots = None,
@@ -56,7 +60,8 @@ def run_agent(
     """
     options = _options(factory_input, user, session, background, request_id, timeout_seconds, on_disconnect)
     connection = Connection(target=target, token=token, tls=tls)
-    _start(connection, lambda client: client.run_agent(agent_id, message, **options), options, as_json=as_json)
+    start = partial(MusterdClient.run_agent, agent_id=agent_id, message=message, **options)
+    _start(connection, start, options, prompt=prompt, as_json=as_json)
 
 
 @app.command("team")
@@ -70,6 +75,7 @@ def run_team(
     request_id: RequestId = None,
     timeout_seconds: TimeoutSeconds = None,
     on_disconnect: WhenLeft = None,
+    prompt: Prompt = True,
     target: Target = DEFAULT_TARGET,
     token: Token = None,
     tls: TlsRoots = None,
@@ -81,7 +87,35 @@ def run_team(
     """
     options = _options(factory_input, user, session, background, request_id, timeout_seconds, on_disconnect)
     connection = Connection(target=target, token=token, tls=tls)
-    _start(connection, lambda client: client.run_team(team_id, message, **options), options, as_json=as_json)
+    start = partial(MusterdClient.run_team, team_id=team_id, message=message, **options)
+    _start(connection, start, options, prompt=prompt, as_json=as_json)
+
+
+@app.command("workflow")
+def run_workflow(
+    workflow_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the workflow.")],
+    message: Message = "",
+    factory_input: FactoryInput = None,
+    user: User = "",
+    session: Session = "",
+    background: Background = False,
+    request_id: RequestId = None,
+    timeout_seconds: TimeoutSeconds = None,
+    on_disconnect: WhenLeft = None,
+    prompt: Prompt = True,
+    target: Target = DEFAULT_TARGET,
+    token: Token = None,
+    tls: TlsRoots = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a workflow and show what its steps do.
+
+    Exits with 0 when the run completed, 1 when it did not, 2 when the command is wrong, and 130 on Ctrl-C.
+    """
+    options = _options(factory_input, user, session, background, request_id, timeout_seconds, on_disconnect)
+    connection = Connection(target=target, token=token, tls=tls)
+    start = partial(MusterdClient.run_workflow, workflow_id=workflow_id, message=message, **options)
+    _start(connection, start, options, prompt=prompt, as_json=as_json)
 
 
 def _options(
@@ -94,7 +128,7 @@ def _options(
     on_disconnect: OnDisconnect | None,
 ) -> RunOptions:
     return RunOptions(
-        factory_input=None if factory_input is None else _json_object(factory_input),
+        factory_input=None if factory_input is None else json_object(factory_input, "--input"),
         user_id=user,
         session_id=session,
         background=background,
@@ -105,7 +139,7 @@ def _options(
 
 
 def _start(
-    connection: Connection, start: Callable[[MusterdClient], Run], options: RunOptions, *, as_json: bool
+    connection: Connection, start: Callable[[MusterdClient], Run], options: RunOptions, *, prompt: bool, as_json: bool
 ) -> None:
     """Starts the run and shows it, or its task alone when it goes on in the background."""
 
@@ -118,7 +152,8 @@ def _start(
             return 0
         display = display_for(connection.options(), as_json=as_json)
         goes_on = options.get("on_disconnect") is not OnDisconnect.CANCEL
-        return await follow(started, display, connection, goes_on=goes_on)
+        prompter = prompter_for(client, display) if prompt and not as_json else None
+        return await follow(started, display, connection, goes_on=goes_on, prompter=prompter)
 
     perform(connection, work)
 
@@ -142,13 +177,3 @@ def _show_accepted(started: Run, connection: Connection, *, as_json: bool) -> No
         typer.echo(started.task.task_id)
         again = f"musterd tasks watch {started.task.task_id}{connection.options()}"
         stderr().print(f"Watch it with: {again}", markup=False)
-
-
-def _json_object(text: str) -> dict[str, object]:
-    try:
-        value: object = json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"not JSON: {error}", param_hint="--input") from error
-    if not isinstance(value, dict):
-        raise typer.BadParameter("not a JSON object", param_hint="--input")
-    return cast("dict[str, object]", value)

@@ -7,10 +7,11 @@ import typer
 from musterd.cli.connection import DEFAULT_TARGET, AsJson, Connection, Target, TlsRoots, Token, perform
 from musterd.cli.display import display_for
 from musterd.cli.following import follow
+from musterd.cli.given import json_object, json_value, refuse_several_components
 from musterd.cli.rendering import print_json, print_task, print_task_line, stdout
 from musterd.cli.tree import in_order, tree_of
 from musterd.cli.tree_rendering import print_tasks
-from musterd_client import CancelMode, MusterdClient, TaskState, WaitMode, WatchUntil
+from musterd_client import CancelMode, MusterdClient, Resolution, TaskState, WaitMode, WatchUntil
 
 app = typer.Typer(no_args_is_help=True, help="Look at tasks and control them.")
 
@@ -23,9 +24,13 @@ def list_tasks(
     state: Annotated[list[TaskState] | None, typer.Option(case_sensitive=False, help="Only in this state.")] = None,
     agent: Annotated[str, typer.Option(metavar="ID", help="Only of this agent.")] = "",
     team: Annotated[str, typer.Option(metavar="ID", help="Only of this team.")] = "",
+    workflow: Annotated[str, typer.Option(metavar="ID", help="Only of this workflow.")] = "",
     session: Annotated[str, typer.Option(help="Only of this conversation.")] = "",
     parent: Annotated[str, typer.Option(metavar="ID", help="Only started by this task.")] = "",
     root: Annotated[str, typer.Option(metavar="ID", help="Only of this tree.")] = "",
+    open_approvals: Annotated[
+        bool, typer.Option("--open-approvals", help="Only trees in which an approval is open, also those of others.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most tasks to print.")] = 50,
     target: Target = DEFAULT_TARGET,
     token: Token = None,
@@ -33,17 +38,18 @@ def list_tasks(
     as_json: AsJson = False,
 ) -> None:
     """List tasks, newest first."""
-    if agent and team:
-        raise typer.BadParameter("a task has one component: give --agent or --team, not both", param_hint="--team")
+    refuse_several_components(agent, team, workflow)
 
     async def work(client: MusterdClient) -> int:
         listed = client.tasks.list(
             states=state or (),
             agent_id=agent,
             team_id=team,
+            workflow_id=workflow,
             session_id=session,
             parent_task_id=parent,
             root_task_id=root,
+            has_open_approvals=open_approvals,
             page_size=min(limit, 1000),
         )
         left = limit
@@ -212,6 +218,44 @@ def answer(
 
     async def work(client: MusterdClient) -> int:
         task = await client.tasks.answer(task_id, text, question, request_id=request_id)
+        print_json(task) if as_json else print_task_line(task)
+        return 0
+
+    perform(Connection(target=target, token=token, tls=tls), work)
+
+
+@app.command()
+def resolve(
+    task_id: TaskId,
+    approval: Annotated[str, typer.Option(metavar="ID", help="Id of the approval, if several are open.")] = "",
+    approve: Annotated[bool, typer.Option("--approve", help="Let it happen.")] = False,
+    deny: Annotated[bool, typer.Option("--deny", help="Do not let it happen.")] = False,
+    result: Annotated[str | None, typer.Option(metavar="JSON", help="It is done, and this is the result.")] = None,
+    arguments: Annotated[
+        str | None, typer.Option(metavar="JSON", help="With --approve: an object in place of the tool's arguments.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the model and the log.")] = "",
+    request_id: RequestId = None,
+    target: Target = DEFAULT_TARGET,
+    token: Token = None,
+    tls: TlsRoots = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide about an approval of a task, or of a task below it."""
+    if [approve, deny, result is not None].count(True) != 1:
+        raise typer.BadParameter("give one of --approve, --deny and --result", param_hint="--approve")
+    if arguments is not None and not approve:
+        raise typer.BadParameter("goes with --approve", param_hint="--arguments")
+    if approve:
+        new_arguments = None if arguments is None else json_object(arguments, "--arguments")
+        resolution = Resolution.approve(approval, arguments=new_arguments, reason=reason)
+    elif result is not None:
+        resolution = Resolution.give(json_value(result, "--result"), approval, reason=reason)
+    else:
+        resolution = Resolution.deny(approval, reason=reason)
+
+    async def work(client: MusterdClient) -> int:
+        task = await client.tasks.resolve(task_id, [resolution], request_id=request_id)
         print_json(task) if as_json else print_task_line(task)
         return 0
 

@@ -8,7 +8,15 @@ from musterd.cli.event_lines import line_for
 from musterd.cli.rendering import harmless, stderr, stdout, usage_line
 from musterd.cli.tree import TaskTree, new_tree
 from musterd.cli.tree_events import with_event
-from musterd_client import Event, QuestionAsked, SubtaskStarted, Task, TextDelta, ThinkingDelta
+from musterd_client import (
+    ApprovalRequested,
+    Event,
+    QuestionAsked,
+    SubtaskStarted,
+    Task,
+    TextDelta,
+    ThinkingDelta,
+)
 
 
 class Transcript:
@@ -23,9 +31,13 @@ class Transcript:
         self._err = stderr()
         self._open_line: Console | None = None
         self._tree: TaskTree | None = None
+        self._kept: list[tuple[Event, Task]] | None = None
 
     def show(self, event: Event, task: Task) -> None:
         """Prints the event; of other tasks than the stream's own neither text nor thinking."""
+        if self._kept is not None:
+            self._kept.append((event, task))
+            return
         own = event.task_id == task.task_id
         tree = self._tree = with_event(self._tree or new_tree(task), event)
         name = "" if own else f"{tree.rows[event.task_id].name}: "
@@ -34,7 +46,7 @@ class Transcript:
                 self._inline(self._out, event.text)
             case ThinkingDelta() if own:
                 self._inline(self._err, event.text, style="dim")
-            case QuestionAsked():
+            case QuestionAsked() | ApprovalRequested():
                 self._break_line()
                 self._err.out(harmless(name + how_to_answer(event, self._options), self._err))
             case SubtaskStarted():
@@ -51,6 +63,17 @@ class Transcript:
         if output and not text.rstrip().endswith(output.rstrip()):
             self._out.out(harmless(output, self._out))
         self._line(usage_line(task.usage))
+
+    def pause(self) -> None:
+        """Ends the line that is open; events are kept."""
+        self._break_line()
+        self._kept = []
+
+    def resume(self) -> None:
+        """Prints the events that were kept."""
+        kept, self._kept = self._kept or [], None
+        for event, task in kept:
+            self.show(event, task)
 
     def close(self) -> None:
         """Ends the line that is open."""

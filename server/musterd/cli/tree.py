@@ -12,7 +12,7 @@ class Row:
     """One task of the tree.
 
     `name` is its component's id, with a number from the second task below the root on that has the same one. `tail` is
-    the end of what it said and did. `question_ids` are those of its open questions.
+    the end of what it said and did. `question_ids` and `approval_ids` are those that are open.
     """
 
     task_id: str
@@ -23,6 +23,7 @@ class Row:
     description: str = ""
     tail: str = ""
     question_ids: tuple[str, ...] = ()
+    approval_ids: tuple[str, ...] = ()
 
     @property
     def last_line(self) -> str:
@@ -51,9 +52,14 @@ def new_tree(task: Task) -> TaskTree:
 
 def tree_of(task: Task, below: Sequence[Task]) -> TaskTree:
     """Returns the tree of a task as it stands, with those of the other tasks that are below it."""
-    rows = {
-        task.task_id: replace(new_tree(task).root, state=task.state, usage=task.usage, question_ids=_question_ids(task))
-    }
+    root = replace(
+        new_tree(task).root,
+        state=task.state,
+        usage=task.usage,
+        question_ids=_question_ids(task),
+        approval_ids=_approval_ids(task),
+    )
+    rows = {task.task_id: root}
     taken: set[str] = set()
     seen: Counter[str] = Counter()
     for child in _parents_first(task.task_id, below):
@@ -69,6 +75,7 @@ def tree_of(task: Task, below: Sequence[Task]) -> TaskTree:
             usage=child.usage,
             description=child.description,
             question_ids=_question_ids(child),
+            approval_ids=_approval_ids(child),
         )
     return TaskTree(root_id=task.task_id, rows=rows)
 
@@ -117,6 +124,11 @@ def _free_name(wanted: str, seen: int, taken: Collection[str]) -> str:
 
 def _question_ids(task: Task) -> tuple[str, ...]:
     return tuple(question.question_id for question in task.questions)
+
+
+def _approval_ids(task: Task) -> tuple[str, ...]:
+    """Returns those of the task itself: a root tells those of all below it, too."""
+    return tuple(each.approval_id for each in task.approvals if each.task_id == task.task_id)
 
 
 def _parents_first(root_id: str, tasks: Sequence[Task]) -> Iterator[Task]:

@@ -3,14 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from musterd.cli.event_lines import tool_line
+from musterd.cli.event_lines import hook_line, tool_line
+from musterd.cli.rendering import what_waits
 from musterd.cli.tree import Row, TaskTree, new_name, with_row
+from musterd.cli.workflow_lines import workflow_line
 from musterd_client import (
+    ApprovalRequested,
+    ApprovalResolved,
     AuthRenewed,
     AuthRequired,
+    BranchChosen,
     CancelRequested,
     Event,
     LoggedEvent,
+    LoopTurned,
     ModelRequestCompleted,
     ModelRequestStarted,
     QuestionAnswered,
@@ -18,7 +24,11 @@ from musterd_client import (
     QuestionExpired,
     RetryScheduled,
     Steered,
+    StepCompleted,
+    StepFailed,
     StepRestarted,
+    StepSkipped,
+    StepStarted,
     SubtaskEnded,
     SubtaskStarted,
     TaskCanceled,
@@ -40,12 +50,14 @@ MAX_TAIL_CHARS = 4_000
 
 _STATE_AFTER: Mapping[type[LoggedEvent], TaskState] = {
     QuestionAsked: TaskState.INPUT_REQUIRED,
+    ApprovalRequested: TaskState.INPUT_REQUIRED,
     CancelRequested: TaskState.CANCELING,
     AuthRequired: TaskState.AUTH_REQUIRED,
     AuthRenewed: TaskState.SUBMITTED,
     RetryScheduled: TaskState.RETRYING,
     QuestionAnswered: TaskState.WORKING,
     QuestionExpired: TaskState.WORKING,
+    ApprovalResolved: TaskState.WORKING,
     TaskStarted: TaskState.WORKING,
     ModelRequestStarted: TaskState.WORKING,
     ModelRequestCompleted: TaskState.WORKING,
@@ -57,6 +69,12 @@ _STATE_AFTER: Mapping[type[LoggedEvent], TaskState] = {
     ToolCallCompleted: TaskState.WORKING,
     ToolCallFailed: TaskState.WORKING,
     Steered: TaskState.WORKING,
+    StepStarted: TaskState.WORKING,
+    StepCompleted: TaskState.WORKING,
+    StepFailed: TaskState.WORKING,
+    StepSkipped: TaskState.WORKING,
+    BranchChosen: TaskState.WORKING,
+    LoopTurned: TaskState.WORKING,
 }
 
 
@@ -81,25 +99,30 @@ def _started(tree: TaskTree, event: SubtaskStarted) -> Row:
 def _with_state(row: Row, event: Event) -> Row:
     if isinstance(event, TaskStarted):
         row = replace(row, parent_id=event.parent_task_id or row.parent_id)
-    row = _with_questions(row, event)
+    row = _with_asked(row, event)
     if isinstance(event, TaskCompleted | TaskFailed | TaskCanceled):
         return replace(row, state=_end_state(event))
     state = _STATE_AFTER.get(type(event))
     if state is None or row.state.is_terminal or row.state is TaskState.CANCELING:
         return row
-    waits = state is TaskState.WORKING and row.question_ids
+    waits = state is TaskState.WORKING and (row.question_ids or row.approval_ids)
     return replace(row, state=TaskState.INPUT_REQUIRED if waits else state)
 
 
-def _with_questions(row: Row, event: Event) -> Row:
+def _with_asked(row: Row, event: Event) -> Row:
     match event:
         case QuestionAsked():
             return replace(row, question_ids=(*row.question_ids, event.question_id))
         case QuestionAnswered() | QuestionExpired():
             still_open = tuple(each for each in row.question_ids if each != event.question_id)
             return replace(row, question_ids=still_open)
+        case ApprovalRequested():
+            return replace(row, approval_ids=(*row.approval_ids, event.approval.approval_id))
+        case ApprovalResolved():
+            undecided = tuple(each for each in row.approval_ids if each != event.approval_id)
+            return replace(row, approval_ids=undecided)
         case TaskCompleted() | TaskFailed() | TaskCanceled():
-            return replace(row, question_ids=())
+            return replace(row, question_ids=(), approval_ids=())
         case _:
             return row
 
@@ -141,12 +164,14 @@ def _with_tail(row: Row, event: Event) -> Row:
             return replace(row, tail="")
         case QuestionAsked():
             line = f"? {event.text}"
+        case ApprovalRequested():
+            line = f"? {what_waits(event.approval)}"
         case TaskFailed():
             line = f"{event.error.reason}: {event.error.message}"
         case TaskCanceled():
             line = event.reason
         case _:
-            line = tool_line(event)
+            line = tool_line(event) or workflow_line(event) or hook_line(event)
     if not line:
         return row
     before = row.tail if not row.tail or row.tail.endswith("\n") else f"{row.tail}\n"

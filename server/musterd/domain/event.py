@@ -7,7 +7,15 @@ from enum import StrEnum
 
 from musterd.domain.board import TeamMessage, Todo
 from musterd.domain.principal import JsonValue
-from musterd.domain.task import ComponentRef, Output, TaskError, TaskState, Usage
+from musterd.domain.task import ApprovalKind, ApprovalState, ComponentRef, Output, TaskError, TaskState, Usage
+from musterd.domain.workflow_event import (
+    BranchChosen,
+    LoopTurned,
+    StepCompleted,
+    StepFailed,
+    StepSkipped,
+    StepStarted,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +238,32 @@ class QuestionExpired:
     question_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequested:
+    """The task wants to do something that needs an approval, or that somebody else must do."""
+
+    approval_id: str
+    kind: ApprovalKind
+    step: int = 0
+    tool_call_id: str = ""
+    tool_name: str = ""
+    arguments_json: str = ""
+    text: str = ""
+    expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalResolved:
+    """An approval was decided, or nobody decided in time; `state` says which. `user_id` is who did."""
+
+    approval_id: str
+    state: ApprovalState
+    reason: str = ""
+    arguments_json: str = ""
+    result_json: str = ""
+    user_id: str = ""
+
+
 class TodoChange(StrEnum):
     """What happened to an item of a team's todo list."""
 
@@ -258,6 +292,43 @@ class TeamMessageSent:
     """A message was sent within the team."""
 
     message: TeamMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookStarted:
+    """A hook begins. `phase` is pre or post; `attempt` counts from 1 for one that runs in the background."""
+
+    hook_run_id: str = ""
+    phase: str
+    name: str
+    in_background: bool = False
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookCompleted:
+    """A hook returned."""
+
+    hook_run_id: str = ""
+    phase: str
+    name: str
+    in_background: bool = False
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookFailed:
+    """A hook raised. `trigger` and `details` are those of a check that stopped the run."""
+
+    hook_run_id: str = ""
+    phase: str
+    name: str
+    in_background: bool = False
+    attempt: int = 1
+    message: str
+    will_retry: bool = False
+    trigger: str = ""
+    details: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +363,17 @@ Payload = (
     | QuestionExpired
     | TodoChanged
     | TeamMessageSent
+    | ApprovalRequested
+    | ApprovalResolved
+    | HookStarted
+    | HookCompleted
+    | HookFailed
+    | StepStarted
+    | StepCompleted
+    | StepFailed
+    | StepSkipped
+    | BranchChosen
+    | LoopTurned
     | Custom
 )
 

@@ -7,8 +7,11 @@ from enum import StrEnum
 from typing import Protocol
 
 from musterd.domain.event import Event, Payload
+from musterd.domain.hook_run import NewHookRun
+from musterd.domain.orders import CancelOrder, CancelRecord, Inbox, Steer
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.queueing import Caps, Group
+from musterd.domain.session import HistoryWrite
 from musterd.domain.step import Journal, StepRecord
 from musterd.domain.task import (
     Budget,
@@ -41,10 +44,13 @@ class NewTask:
     """A task to be stored. With an `owner` it is WORKING at once, without one it is SUBMITTED and waits in the queue.
 
     `max_queued` is how many tasks may wait in the queue at most, this one included. `payloads` are its first events.
+    With `caps`, one that would be too many in a group, by the rows, waits in the queue all the same, without events.
 
     A child is stored only while `parent_attempt` is the current attempt of its parent and that is not being canceled.
     `parent_payloads` are told in the parent's name, before the child's own. `team_task_id` is set for a member's turn:
     messages of that team that wait for the member go into the new task's inbox.
+    A root whose session another run has is SUBMITTED, and cannot be claimed until that one has ended; while that one
+    waits for somebody outside, it is refused with SESSION_BUSY.
     """
 
     task_id: str
@@ -57,6 +63,7 @@ class NewTask:
     team_task_id: str = ""
     priority: Priority = Priority.NORMAL
     owner: str | None = None
+    caps: Caps | None = None
     max_queued: int | None = None
     request: RequestKey | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -83,10 +90,12 @@ class TaskWrite:
     `payloads` are appended to the log in order. A `state` that the guarded table does not allow from the stored one
     is ignored, so that a task that is CANCELING is not set back to WORKING; a terminal `state` that it does not allow,
     above all a second one, makes the whole write lost. With a terminal state, steering messages that are still pending
-    become refused, open questions expire, and the terminal payload is stored with the ids of the messages. The parent
-    of a child that ends is told of it with SubtaskEnded, unless it has ended itself. None leaves a column as it is.
+    become refused, open questions and approvals expire, and the terminal payload is stored with the messages' ids. The
+    parent of a child that ends is told of it with SubtaskEnded, unless it has ended itself. None leaves a column as is.
 
-    What `usage` adds to the task's own is charged to the tree.
+    What `usage` adds to the task's own is charged to the tree. `history` is what a root adds to its session, and
+    `hook_runs` are the hooks that are to run now that it has ended; both come with its terminal state alone.
+    `is_waiting` says whether the task waits for others, and so counts for no cap; a new attempt does not.
 
     A `number` counts the writes of an attempt from 1; 0 is none. One whose number is not above that of the attempt's
     last write has no effect and is Stored without events: who did not hear of a commit may write the same again.
@@ -99,20 +108,29 @@ class TaskWrite:
     steps: tuple[StepRecord, ...] = ()
     state: TaskState | None = None
     usage: Usage | None = None
+    is_waiting: bool | None = None
     output: Output | None = None
     error: TaskError | None = None
     applied_steer_ids: tuple[str, ...] = ()
+    history: HistoryWrite | None = None
+    hook_runs: tuple[NewHookRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """A write that took effect: the task's state after it, and the events with their places in the log.
 
+    `tree_spent` is what the whole tree has spent by then, wherever it runs, for a write that says its own usage.
+    `delivered` are the messages that a member's turn ended without reading, and that went to another turn of it.
+    `frees_session` says that another run of the task's session, which had to wait, may be claimed now.
     The row itself is not read back: most writes are deltas, and this is the hot path.
     """
 
     state: TaskState
     events: tuple[Event, ...]
+    tree_spent: Usage | None = None
+    delivered: tuple[Steer, ...] = ()
+    frees_session: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,59 +173,7 @@ class BoardRecord:
 
     board: Board
     is_done: bool
-    delivered: tuple["Steer", ...] = ()
-
-
-class SteerState(StrEnum):
-    """What became of a steering message."""
-
-    PENDING = "pending"
-    APPLIED = "applied"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Steer:
-    """A message from outside for a running task."""
-
-    steer_id: str
-    task_id: str
-    message: str
-    user_id: str
-    state: SteerState = SteerState.PENDING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelOrder:
-    """A request to cancel: hard at once, or soft with a grace for the current step."""
-
-    hard: bool
-    grace_seconds: float
-    reason: str
-    cascade: bool
-    user_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inbox:
-    """What waits for a task's runner: all steering messages, applied ones too, and the cancel order if there is one."""
-
-    steers: tuple[Steer, ...]
-    cancel: CancelOrder | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRecord:
-    """What a cancel request did in the store.
-
-    `to_interrupt` are the ids of the tasks that some runner must stop (the task itself and, with cascade, its live
-    descendants). `was_canceled_before` is True when the task had ended as CANCELED before this request (and not
-    through an earlier call with the same request key).
-    """
-
-    task: Task
-    to_interrupt: tuple[str, ...]
-    was_canceled_before: bool
+    delivered: tuple[Steer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +189,7 @@ class TaskQuery:
     session_id: str = ""
     parent_task_id: str = ""
     root_task_id: str = ""
+    has_open_approvals: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,9 +240,9 @@ class Store(Protocol):
         """Take tasks that have not ended and that no living owner holds, each as a new attempt.
 
         First those that come first in the queue: a task's place is its age plus `QUEUE_STEP_SECONDS` for each step of
-        its priority, so that urgent work goes first and none waits for ever. Tasks whose group is full stay: `running`
-        counts those that run by group. SUBMITTED tasks become WORKING with attempt 1 when they never started; tasks in
-        AUTH_REQUIRED are left alone.
+        its priority, so that none waits for ever. Tasks whose group is full stay: `running` counts by group what this
+        owner runs, and the rows what other living owners run that waits neither for others nor for input. SUBMITTED
+        tasks become WORKING, with attempt 1 when they never started; those in AUTH_REQUIRED or parked are left alone.
         """
         ...
 
@@ -315,8 +282,11 @@ class Store(Protocol):
         """Return how many tasks are SUBMITTED."""
         ...
 
-    async def release_task(self, task_id: str, attempt: int) -> None:
-        """Give up a task that this owner holds, so that another (or the next) may claim it. Fenced like a write."""
+    async def release_task(self, task_id: str, attempt: int, *, may_park: bool = True) -> None:
+        """Give up a task that this owner holds, so that another (or the next) may claim it. Fenced like a write.
+
+        With `may_park` one that waits for approvals alone is parked.
+        """
         ...
 
     async def park_for_identity(self, task_id: str, attempt: int, payload: Payload) -> Stored | Lost:
@@ -358,9 +328,9 @@ class Store(Protocol):
     ) -> CancelRecord:
         """Store a cancel order.
 
-        A task that nobody runs (SUBMITTED, AUTH_REQUIRED) becomes CANCELED with its terminal event here and now; one
-        that runs becomes CANCELING with a CancelRequested event. A repeated order changes nothing, except that a hard
-        one overrides a soft one. Raises TASK_NOT_CANCELABLE when the task ended otherwise.
+        A task that nobody runs (SUBMITTED, AUTH_REQUIRED, parked) becomes CANCELED with its terminal event here and
+        now; one that runs becomes CANCELING with a CancelRequested event. A repeated order changes nothing, except that
+        a hard one overrides a soft one. Raises TASK_NOT_CANCELABLE when the task ended otherwise.
         """
         ...
 

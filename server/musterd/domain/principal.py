@@ -53,7 +53,11 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
-    """Whose rows a read or write may touch: one user's, or all of the tenant when `user_id` is None."""
+    """Whose rows a read or write may touch: one user's, or all of the tenant when `user_id` is None.
+
+    With `approver_id` also those of the trees of the tenant in which an approval is open, or was decided by that user.
+    """
 
     tenant_id: str
     user_id: str | None
+    approver_id: str = ""

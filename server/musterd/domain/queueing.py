@@ -12,7 +12,7 @@ Group = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """How many tasks may run at a time, in all and in each group; None is no cap of that kind."""
+    """How many tasks may run at a time, in one process and in each group; None is no cap of that kind."""
 
     in_all: int
     per_tenant: int | None = None

@@ -36,6 +36,8 @@ class TaskState(StrEnum):
 
 TERMINAL_STATES = frozenset((TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELED, TaskState.REJECTED))
 
+_ENDING = TERMINAL_STATES | {TaskState.CANCELING}
+
 _LIVE_ENDINGS = frozenset((TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELED))
 
 TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
@@ -69,12 +71,14 @@ def can_change(old: TaskState, new: TaskState) -> bool:
 
 
 class ComponentKind(StrEnum):
-    """What kind of thing a component is. Agents and teams are registered; subagents and members belong to one."""
+    """What kind of thing a component is. Subagents, members and steps are parts of one that is registered."""
 
     AGENT = "agent"
     TEAM = "team"
+    WORKFLOW = "workflow"
     SUBAGENT = "subagent"
     MEMBER = "member"
+    STEP = "step"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,12 +248,57 @@ class Question:
     expire_time: datetime
 
 
+class ApprovalKind(StrEnum):
+    """What an approval is about: a call of a tool, a tool that somebody else runs, or what a step is or made."""
+
+    TOOL = "tool"
+    EXTERNAL = "external"
+    REVIEW = "review"
+
+
+class ApprovalState(StrEnum):
+    """What became of an approval. RESOLVED means that somebody gave the result."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    DENIED = "denied"
+    RESOLVED = "resolved"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a task may not do, or cannot do, by itself, and waits for until `expire_time`.
+
+    What was decided is in the fields from `reason` on: `new_arguments_json` replaces the arguments, `result_json` is
+    the result that was given, `decided_by` the user who did.
+    """
+
+    approval_id: str
+    task_id: str
+    kind: ApprovalKind
+    state: ApprovalState = ApprovalState.OPEN
+    step: int = 0
+    tool_call_id: str = ""
+    tool_name: str = ""
+    arguments_json: str = ""
+    text: str = ""
+    create_time: datetime
+    expire_time: datetime
+    reason: str = ""
+    new_arguments_json: str = ""
+    result_json: str = ""
+    decided_by: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One execution of a component, as its row stands. Times are the store's, in UTC.
 
     `description` is what a child was asked to do; it is empty for a root. `outlives_parent` is true for a child that
-    goes on when its parent ends. `tree_usage` is what a root and all below it spent; it is None for a child.
+    goes on when its parent ends. `tree_usage` is what a root and all below it spent; it is None for a child. A root's
+    `approvals` are the open ones of its whole tree. `parked_seconds` is how long it waited without a process, and
+    `parked_count` how often.
     """
 
     task_id: str
@@ -276,3 +325,11 @@ class Task:
     outlives_parent: bool = False
     tree_usage: Usage | None = None
     questions: tuple[Question, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    parked_seconds: float = 0.0
+    parked_count: int = 0
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether the task, or one below a root, waits for somebody outside."""
+        return self.state.needs_input or (bool(self.approvals) and self.state not in _ENDING)

@@ -5,8 +5,17 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from musterd.domain.queueing import Caps, Group
+
+
+class Notes(Protocol):
+    """Where it is noted for other processes, whose tasks share a cap, whether a task holds a slot."""
+
+    def note_waiting(self, *, is_waiting: bool) -> None:
+        """Note, soon, whether the task waits for others."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -16,6 +25,7 @@ class Slot:
     groups: Sequence[tuple[Group, int]] = ()
     is_held: bool = False
     waits: int = 0
+    notes: Notes | None = field(default=None, repr=False)
     turn: asyncio.Future[None] | None = field(default=None, repr=False)
 
 
@@ -23,7 +33,8 @@ class Slots:
     """The slots of this process. `on_release` is called whenever one was given back.
 
     A task that waits for its children or for an answer gives its slot back, else waiting parents could keep their own
-    children from running for ever. When it goes on it comes before all that has not started yet.
+    children from running for ever. When it goes on it comes before all that has not started yet, and asks no
+    other process: if those have filled its groups meanwhile, it goes on above their caps.
     """
 
     def __init__(self, caps: Caps, on_release: Callable[[], None] = lambda: None) -> None:
@@ -82,13 +93,18 @@ class Slots:
         self._resume_others()
         self._on_release()
 
+    def set_aside(self, slot: Slot) -> None:
+        """Give the slot of a task back that only waits for others from now on."""
+        self._note(slot, is_waiting=True)
+        self.release(slot)
+
     @asynccontextmanager
     async def waiting(self, slot: Slot) -> AsyncGenerator[None]:
         """Hold no slot inside. The last of several waits of one task takes it back, and waits for its turn."""
         slot.waits += 1
         # A call of the same task that has waited, and now waits for its turn, goes on without: the task waits again.
         self._end_turn(slot)
-        self.release(slot)
+        self.set_aside(slot)
         try:
             yield
         except BaseException:
@@ -136,7 +152,12 @@ class Slots:
     def _has_room(self, slot: Slot) -> bool:
         return self.held_count < self.caps.in_all and all(self._held[group] < cap for group, cap in slot.groups)
 
+    def _note(self, slot: Slot, *, is_waiting: bool) -> None:
+        if slot.groups and slot.notes is not None:
+            slot.notes.note_waiting(is_waiting=is_waiting)
+
     def _take(self, slot: Slot) -> None:
+        self._note(slot, is_waiting=False)
         slot.is_held = True
         self.held_count += 1
         for group, _ in slot.groups:

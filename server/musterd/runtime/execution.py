@@ -3,32 +3,37 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from pydantic_ai.messages import ModelMessage
 from pydantic_ai.toolsets import AbstractToolset
 
 from musterd.domain.board import LEADER
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import AuthRequired, TaskStarted
-from musterd.domain.ports import ClaimedTask, Inbox, SteerState, Store
+from musterd.domain.full_store import FullStore
+from musterd.domain.orders import Inbox, SteerState
+from musterd.domain.ports import ClaimedTask, Stored, TaskWrite
 from musterd.domain.step import Journal
 from musterd.domain.task import ComponentKind, Output, Task, TaskSpec, TaskState
 from musterd.runtime.admission import Slot
 from musterd.runtime.attempt.control import RunControl
 from musterd.runtime.attempt.endings import Ending, ending_of, output_of, unresumed
+from musterd.runtime.attempt.history import history_of, load_messages, session_of
 from musterd.runtime.attempt.recorder import StepRecorder, cut_off_tool
 from musterd.runtime.attempt.retry import retry_config_of
 from musterd.runtime.attempt.running import run_agent
 from musterd.runtime.attempt.scope import RunScope
 from musterd.runtime.budgets import Budgets, TaskBudget, TreeBudget
 from musterd.runtime.components.building import Builder
-from musterd.runtime.components.nodes import AgentNode, Node, TeamNode, descend
+from musterd.runtime.components.nodes import AgentNode, Node, TeamNode, WorkflowNode, descend
 from musterd.runtime.components.prompt import prompt_of
+from musterd.runtime.delegation.approvals import Approvals
 from musterd.runtime.delegation.board import EngineBoard
 from musterd.runtime.delegation.children import Children
 from musterd.runtime.delegation.host import PARENT_ENDED, EngineHost
@@ -36,10 +41,13 @@ from musterd.runtime.delegation.questions import Questions
 from musterd.runtime.delegation.views import run_usage_of
 from musterd.runtime.failures import unforeseen
 from musterd.runtime.feed.log import AttemptLost, LogWriter, RunLog
+from musterd.runtime.hooks.plan import HookPlan
+from musterd.runtime.hooks.running import RunHooks
 from musterd.runtime.limits import Limits
 from musterd.runtime.patience import patiently
 from musterd.runtime.teams.leading import TeamRun
 from musterd.runtime.teams.modes import run_team
+from musterd.runtime.workflows.running import WorkflowRun
 from musterd.subagents.asking import Asker, asking_toolset, current_asker
 from musterd.subagents.host import current_host
 from musterd.subagents.scope import end_scope, registry_scope
@@ -56,29 +64,43 @@ TEAM_KINDS = (ComponentKind.MEMBER, ComponentKind.TEAM)
 
 @dataclass(slots=True)
 class Run:
-    """A task that runs here. `has_stopped` is true once its own code has ended, and only its children may still run."""
+    """A task that runs here.
+
+    `has_stopped` is true once its own code has ended, and only its children may still run. `has_unread_order` is true
+    once the store was heard to have an order to cancel that nobody has handed over.
+    """
 
     task_id: str
     control: RunControl
     slot: Slot
     log: RunLog | None = None
     recorder: StepRecorder | None = None
+    hooks: RunHooks | None = None
+    budget: TaskBudget | None = None
     task: asyncio.Task[None] | None = None
     has_stopped: bool = False
+    has_unread_order: bool = False
     helpers: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
-    """Executes one attempt at a time of any task, in the asyncio task that calls it."""
+    """Executes one attempt at a time of any task, in the asyncio task that calls it.
 
-    store: Store
+    `on_unread_order` is called when an order to cancel a run waits in the store, `on_freed` when the end of one lets
+    another run of its session begin.
+    """
+
+    store: FullStore
     builder: Builder
     writer: LogWriter
     clock: Clock
     limits: Limits
     budgets: Budgets
     children: Children
+    hooks: HookPlan
+    on_unread_order: Callable[[Run], None]
+    on_freed: Callable[[], None]
 
     async def begin_child(self, run: Run, claimed: ClaimedTask, prepare: Callable[[], Node] | None) -> None:
         """Execute a child that was stored a moment ago, as running here."""
@@ -101,19 +123,40 @@ class Executor:
             if not await self._has_started(task, journal):
                 log.say(TaskStarted(session_id=task.session_id, parent_task_id=task.parent_task_id))
             if (tool := cut_off_tool(journal)) is not None:
+                what = "step" if task.component.kind is ComponentKind.WORKFLOW else "tool"
                 raise MusterdError(
                     reason=Reason.TASK_LOST,
-                    message=f"the server stopped while the tool {tool.tool_name!r} ran, "
+                    message=f"the server stopped while the {what} {tool.tool_name!r} ran, "
                     "and it is not marked as repeatable",
-                    cause="TOOL_NOT_REPEATABLE",
+                    cause=f"{what.upper()}_NOT_REPEATABLE",
                 )
             await self._execute_prepared(run, claimed, prepare, journal, inbox)
+
+    def _open_log(self, run: Run, task: Task) -> RunLog:
+        log = run.log = self.writer.open_log(
+            task.task_id, task.attempt, run.control.lose, partial(self._notice_stored, run)
+        )
+        run.slot.notes = log
+        return log
+
+    def _notice_stored(self, run: Run, write: TaskWrite, stored: Stored) -> None:
+        """Learn from the answer to a write what other processes have done."""
+        if run.budget is not None and write.usage is not None and stored.tree_spent is not None:
+            run.budget.settle(write.usage, stored.tree_spent)
+        if stored.state is TaskState.CANCELING and run.control.order is None and not run.has_unread_order:
+            run.has_unread_order = True
+            self.on_unread_order(run)
+        for steer in stored.delivered:
+            self.children.launcher.steer(steer)
+        if stored.frees_session:
+            self.on_freed()
 
     @asynccontextmanager
     async def _in_charge(self, run: Run, claimed: ClaimedTask) -> AsyncGenerator[RunLog]:
         """Open the task's log, and end the task with the reason when it cannot be executed."""
         task = claimed.task
-        log = run.log = self.writer.open_log(task.task_id, task.attempt, run.control.lose)
+        log = self._open_log(run, task)
+        run.hooks = RunHooks(self.hooks, claimed)
         try:
             # Held before the component is built: `claimed` would miss what others of the tree spend meanwhile.
             with self._holding_budget(claimed):
@@ -145,7 +188,8 @@ class Executor:
             await self.execute(run, claimed, node, journal, inbox)
 
     def _check_attempts(self, task: Task) -> None:
-        if task.attempt > self.limits.max_attempts:
+        # One that was parked was left in good order.
+        if task.attempt - task.parked_count > self.limits.max_attempts:
             raise MusterdError(
                 reason=Reason.TASK_LOST,
                 message=f"the task was begun {self.limits.max_attempts} times, and each time the server stopped "
@@ -155,7 +199,7 @@ class Executor:
 
     async def _has_started(self, task: Task, journal: Journal) -> bool:
         """Whether the log says so: a process may have died after it claimed the task, and before it told of it."""
-        if task.attempt == 1 or journal.model_steps:
+        if task.attempt == 1 or journal.model_steps or journal.tool_steps:
             return task.attempt > 1
         after_sequence = 0
         while True:
@@ -177,11 +221,11 @@ class Executor:
         is_new = task.attempt == 1 and run.recorder is None
         # Whether an order of an earlier process holds for the children too, is not known here.
         if not is_new and (order.cascade if order is not None else not is_canceled):
-            self.children.slots.release(run.slot)
+            self.children.slots.set_aside(run.slot)
             await self.children.finish(task, PARENT_ENDED, order)
         ending = unresumed(task, error, TaskState.REJECTED if is_new and not is_canceled else TaskState.FAILED)
         try:
-            await end(log, ending)
+            await end(log, ending, run.hooks)
         except AttemptLost:
             logger.info("attempt_lost", task=task.task_id, attempt=task.attempt)
 
@@ -201,17 +245,27 @@ class Executor:
     async def execute(self, run: Run, claimed: ClaimedTask, node: Node, journal: Journal, inbox: Inbox) -> None:
         """Execute a component that is ready, and store how it ended; or leave the task resumable when canceled."""
         task = claimed.task
-        log = run.log = run.log or self.writer.open_log(task.task_id, task.attempt, run.control.lose)
+        log = run.log or self._open_log(run, task)
+        hooks = run.hooks = run.hooks or RunHooks(self.hooks, claimed)
         with self._holding_budget(claimed) as budget:
             try:
                 recorder = self._recorder_of(run, task, log, journal, inbox, node=node, budget=budget)
                 scope = self._scope_of(run, claimed, recorder, inbox)
-                await self._run(run, scope, node)
+                scope.history = await self._load_history(task)
+                await self._run(run, scope, node, hooks)
             except AttemptLost:
                 logger.info("attempt_lost", task=task.task_id, attempt=task.attempt)
             except Exception as error:  # noqa: BLE001 - above all an ending that the store cannot hold
                 unstored = unforeseen(Reason.INTERNAL, "the run failed unexpectedly", error, task=task.task_id)
                 await self._give_up(run, task, log, unstored)
+            finally:
+                if run.budget is not None:
+                    run.budget.close()
+
+    async def _load_history(self, task: Task) -> list[ModelMessage]:
+        if (session := session_of(task)) is None:
+            return []
+        return load_messages(await self._patiently(lambda: self.store.load_history(session)))
 
     @contextmanager
     def _holding_budget(self, claimed: ClaimedTask) -> Generator[TreeBudget]:
@@ -226,11 +280,12 @@ class Executor:
     def _recorder_of(
         self, run: Run, task: Task, log: RunLog, journal: Journal, inbox: Inbox, *, node: Node, budget: TreeBudget
     ) -> StepRecorder:
+        run.budget = TaskBudget(budget, task.usage)
         run.recorder = StepRecorder(
             log,
             journal,
             {steer.steer_id: steer for steer in inbox.steers},
-            budget=TaskBudget(budget, task.usage),
+            budget=run.budget,
             spent=task.usage,
             clock=self.clock,
             limits=self.limits,
@@ -256,22 +311,24 @@ class Executor:
             deadline=self._deadline(task, spec),
         )
 
-    async def _run(self, run: Run, scope: RunScope, node: Node) -> None:
+    async def _run(self, run: Run, scope: RunScope, node: Node, hooks: RunHooks) -> None:
         host = EngineHost(scope, node, self.children)
         try:
-            ending = await ending_of(self._work(scope, node, host), scope)
+            ending = await ending_of(self._work_hooked(scope, node, host, hooks), scope)
             run.has_stopped = True
             scope.recorder.charge_all(ending.usage)
+            if ending.state is TaskState.COMPLETED:
+                ending = replace(ending, history=history_of(scope, ending.output))
             if isinstance(node, AgentNode) and node.report is not None:
                 node.report(run_usage_of(ending.usage))
             order = run.control.order
             is_left_alone = order is not None and not order.cascade
             if host.may_have_children:
                 # From now on it only waits for them, and they may need its slot to end.
-                self.children.slots.release(run.slot)
+                self.children.slots.set_aside(run.slot)
             if host.may_have_children and not is_left_alone:
                 await self.children.finish(scope.task, PARENT_ENDED, order)
-            await end(scope.log, ending)
+            await end(scope.log, ending, hooks)
         except asyncio.CancelledError:
             await self._release(scope)
             raise
@@ -279,7 +336,15 @@ class Executor:
             # They use what this run was built with, which is taken down when this returns.
             await self.children.outlast(scope.task)
 
+    async def _work_hooked(self, scope: RunScope, node: Node, host: EngineHost, hooks: RunHooks) -> Output:
+        node = host.node = await hooks.before(scope, node)
+        return await hooks.after(scope, node, await self._work(scope, node, host))
+
     async def _work(self, scope: RunScope, node: Node, host: EngineHost) -> Output:
+        approvals = Approvals(scope, self.store, self.children)
+        scope.capability.decider = approvals
+        if isinstance(node, WorkflowNode):
+            return await WorkflowRun(node, scope, host=host, children=self.children, decider=approvals).run()
         board = EngineBoard(scope.task.task_id, scope, self.children)
         current_host.set(host)
         registry_scope.set(_scope_name(scope.task))
@@ -308,7 +373,8 @@ class Executor:
         task = scope.task
         try:
             await scope.log.commit()
-            await self.store.release_task(task.task_id, task.attempt)
+            # Another branch would have to wait for the approvals too.
+            await self.store.release_task(task.task_id, task.attempt, may_park=not scope.has_branches)
         except (AttemptLost, MusterdError) as error:
             logger.warning("release_failed", task=task.task_id, error=str(error))
 
@@ -317,15 +383,30 @@ class Executor:
 
         How much of it is gone is told by stored times alone: each process may have another idea of what time it is.
         """
-        began_at = max(task.start_time or task.update_time, spec.identity.captured_at)
-        gone = task.update_time - began_at if task.attempt > 1 else timedelta()
-        return self.clock.now() + timedelta(seconds=spec.run_timeout_seconds) - max(gone, timedelta())
+        gone = timedelta()
+        if task.attempt > 1:
+            since_start = task.update_time - (task.start_time or task.update_time)
+            # It begins again with a fresh identity.
+            since_renewed = task.update_time - spec.identity.captured_at
+            gone = max(min(since_start - timedelta(seconds=task.parked_seconds), since_renewed), gone)
+        return self.clock.now() + timedelta(seconds=spec.run_timeout_seconds) - gone
 
 
 def _scope_name(task: Task) -> str:
     return f"{task.tenant_id}/{task.root_task_id}"
 
 
-async def end(log: RunLog, ending: Ending) -> None:
-    """Store how a task ended. Raises AttemptLost."""
-    await log.end(ending.payload, state=ending.state, usage=ending.usage, output=ending.output, error=ending.error)
+async def end(log: RunLog, ending: Ending, hooks: RunHooks | None) -> None:
+    """Store how a task ended, with the hooks that are to run after it. Raises AttemptLost."""
+    hook_runs = hooks.left_over(ending.state) if hooks is not None else ()
+    await log.end(
+        ending.payload,
+        state=ending.state,
+        usage=ending.usage,
+        output=ending.output,
+        error=ending.error,
+        history=ending.history,
+        hook_runs=hook_runs,
+    )
+    if hooks is not None and hook_runs:
+        hooks.tell_left()

@@ -12,6 +12,7 @@ class Limits:
     max_running_tasks_per_user: int | None = None
     max_running_tasks_per_tree: int | None = 100
     max_queued_tasks: int = 10_000
+    queue_look_seconds: float = 60.0
     max_attempts: int = 20
     run_timeout_seconds: float = 3_600.0
     max_run_timeout_seconds: float = 86_400.0
@@ -30,4 +31,13 @@ class Limits:
     reader_max_lag_events: int = 10_000
     event_page_size: int = 500
     snapshot_max_age_seconds: float | None = 86_400.0
+    approval_park_seconds: float = 60.0
+    approval_timeout_seconds: float = 604_800.0
+    session_max_messages: int = 1_000
+    session_max_bytes: int = 4_194_304
+    hook_concurrency: int = 16
+    hook_timeout_seconds: float = 300.0
+    hook_max_attempts: int = 3
+    hook_retry_initial_delay_seconds: float = 5.0
+    hook_retry_max_delay_seconds: float = 300.0
     store_retry_delay_seconds: float = 1.0

@@ -22,6 +22,10 @@ class Ownership:
     owner: str = field(default_factory=new_owner)
     is_lost: bool = False
 
+    def holds(self, owner: str) -> bool:
+        """Whether a name is the one under which this process works now: what was begun under another one is over."""
+        return not self.is_lost and self.owner == owner
+
     def check(self) -> None:
         """Raise MusterdError STORE_UNAVAILABLE while the name is lost."""
         if self.is_lost:

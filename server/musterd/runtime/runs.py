@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from musterd.domain.errors import invalid_argument
+from musterd.domain.errors import MusterdError, Reason, invalid_argument
 from musterd.domain.event import TaskStarted
+from musterd.domain.full_store import FullStore
 from musterd.domain.ids import new_id
-from musterd.domain.ports import NewTask, RequestKey, Store
+from musterd.domain.ports import NewTask, RequestKey
 from musterd.domain.principal import Identity, JsonValue
-from musterd.domain.task import ComponentRef, Part, Priority, Task, TaskSpec, TaskState, UsageLimits
+from musterd.domain.session import SessionQuery
+from musterd.domain.task import ComponentKind, ComponentRef, Part, Priority, Task, TaskSpec, TaskState, UsageLimits
 from musterd.runtime.components.registry import Registry
 from musterd.runtime.feed.hub import Follower, Hub
 from musterd.runtime.limits import Limits
@@ -48,7 +50,9 @@ class Started:
 class Runs:
     """Accepts runs of registered components."""
 
-    def __init__(self, *, registry: Registry, store: Store, supervisor: Supervisor, hub: Hub, limits: Limits) -> None:
+    def __init__(
+        self, *, registry: Registry, store: FullStore, supervisor: Supervisor, hub: Hub, limits: Limits
+    ) -> None:
         self._registry = registry
         self._store = store
         self._supervisor = supervisor
@@ -59,10 +63,12 @@ class Runs:
         """Run a component, or re-attach to the run that an earlier call with the same request key started.
 
         Raises MusterdError: COMPONENT_NOT_FOUND, INVALID_ARGUMENT, INVALID_INPUT, REQUEST_ID_REUSED, a refusal of the
-        factory, CAPACITY_EXHAUSTED, SHUTTING_DOWN, STORE_UNAVAILABLE. Then there is no new task.
+        factory, SESSION_BUSY, SESSION_FULL, CAPACITY_EXHAUSTED, SHUTTING_DOWN, STORE_UNAVAILABLE. Then there is no new
+        task.
         """
         registration = self._registry.find(request.component)
-        if not request.message and not request.parts:
+        has_input = request.component.kind is ComponentKind.WORKFLOW and bool(request.factory_input)
+        if not request.message and not request.parts and not has_input:
             raise invalid_argument("message", "required", "give a message or at least one part")
         spec = TaskSpec(
             component=request.component,
@@ -87,6 +93,7 @@ class Runs:
             labels=request.labels,
             payloads=(TaskStarted(session_id=request.session_id),),
         )
+        await self._check_room(spec)
         return await self._submit(new)
 
     async def _submit(self, new: NewTask) -> Started:
@@ -103,6 +110,30 @@ class Runs:
             # Any process may take it from the queue.
             self._hub.on_follow(new.root_task_id)
         return Started(task=created.task, is_new=created.is_new, follower=follower)
+
+    async def _check_room(self, spec: TaskSpec) -> None:
+        """Raise SESSION_FULL when the history is too large already for a run to begin with it."""
+        if not spec.session_id:
+            return
+        identity, limits = spec.identity, self._limits
+        found = await self._store.list_sessions(
+            SessionQuery(
+                tenant_id=identity.tenant_id,
+                user_id=identity.user_id,
+                session_id=spec.session_id,
+                component=spec.component,
+                limit=1,
+            )
+        )
+        for session in found:
+            if session.message_count > limits.session_max_messages or session.size_bytes > limits.session_max_bytes:
+                raise MusterdError(
+                    reason=Reason.SESSION_FULL,
+                    message=f"the session {spec.session_id!r} has {session.message_count} messages and "
+                    f"{session.size_bytes} bytes; a run may begin with at most {limits.session_max_messages} messages "
+                    f"and {limits.session_max_bytes} bytes: begin another session",
+                    metadata={"session_id": spec.session_id},
+                )
 
     def _timeout_seconds(self, asked: float | None) -> float:
         if asked is None:

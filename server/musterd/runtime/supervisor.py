@@ -2,8 +2,8 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,10 @@ import structlog
 
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError, Reason
-from musterd.domain.ports import CancelOrder, ClaimedTask, Created, NewTask, Steer, SteerState, Store
+from musterd.domain.full_store import FullStore
+from musterd.domain.orders import CancelOrder, Steer, SteerState
+from musterd.domain.ports import ClaimedTask, Created, NewTask
+from musterd.domain.task import Task, TaskState
 from musterd.runtime.admission import Slot
 from musterd.runtime.attempt.control import RunControl
 from musterd.runtime.attempt.endings import canceled
@@ -25,8 +28,10 @@ from musterd.runtime.execution import NO_INBOX, NO_JOURNAL, Executor, Run, end
 from musterd.runtime.failures import unforeseen
 from musterd.runtime.feed.changes import TaskChanges
 from musterd.runtime.feed.log import AttemptLost, LogWriter
+from musterd.runtime.hooks.plan import HookPlan
 from musterd.runtime.limits import Limits
 from musterd.runtime.ownership import Ownership
+from musterd.runtime.patience import patiently
 
 logger = structlog.get_logger(__name__)
 
@@ -41,10 +46,11 @@ class Supervisor:
         self,
         *,
         ownership: Ownership,
-        store: Store,
+        store: FullStore,
         builder: Builder,
         writer: LogWriter,
         changes: TaskChanges,
+        hooks: HookPlan,
         clock: Clock,
         limits: Limits,
     ) -> None:
@@ -60,14 +66,18 @@ class Supervisor:
         self.children = Children(
             store=store, launcher=self, changes=changes, slots=self._slots, clock=clock, limits=limits
         )
+        self._budgets = Budgets()
         self._executor = Executor(
             store=store,
             builder=builder,
             writer=writer,
             clock=clock,
             limits=limits,
-            budgets=Budgets(),
+            budgets=self._budgets,
             children=self.children,
+            hooks=hooks,
+            on_unread_order=self._fetch_order,
+            on_freed=self.tell_freed,
         )
         self._runs: dict[str, Run] = {}
         self._prepared: dict[str, dict[str, Callable[[], Node]]] = {}
@@ -113,7 +123,7 @@ class Supervisor:
             return await self._enqueue(new)
         accepted: asyncio.Future[Created] = asyncio.get_running_loop().create_future()
         run = self._enlist(new.task_id, slot)
-        self._launch(run, self._run_new(run, replace(new, owner=self.owner), accepted))
+        self._launch(run, self._run_new(run, new, accepted))
         return await asyncio.shield(accepted)
 
     async def spawn(self, new: NewTask, prepare: Callable[[], Node] | None) -> Created:
@@ -143,28 +153,49 @@ class Supervisor:
         # From now on it can be told to stop: its parent may be canceled as soon as the store has it.
         run = self._enlist(new.task_id, slot)
         try:
-            created = await self._store.create_task(replace(new, owner=self.owner))
+            with self._preparing(new, prepare):
+                created = await self._create(new)
         except BaseException:
             self._dismiss(run)
             raise
-        if not created.is_new:
-            self._dismiss(run)
-        else:
+        if created.task.state is not TaskState.SUBMITTED:
+            self._take_prepared(created.task)
+        if created.is_new and created.task.state is TaskState.WORKING:
             claimed = ClaimedTask(task=created.task, spec=new.spec, budget=created.budget)
             self._launch(run, self._executor.begin_child(run, claimed, prepare))
+        else:
+            self._dismiss(run)
         return created
 
     async def _queue_child(self, new: NewTask, prepare: Callable[[], Node] | None) -> Created:
+        with self._preparing(new, prepare):
+            return await self._enqueue(new)
+
+    @contextmanager
+    def _preparing(self, new: NewTask, prepare: Callable[[], Node] | None) -> Generator[None]:
+        """Keep what is prepared for a child that is being stored: it may be claimed here before that is known."""
         if prepare is not None:
             self._prepared.setdefault(new.parent_task_id, {})[new.task_id] = prepare
         try:
-            return await self._enqueue(new)
-        except MusterdError:
+            yield
+        except BaseException:
             self._prepared.get(new.parent_task_id, {}).pop(new.task_id, None)
             raise
 
+    def _take_prepared(self, task: Task) -> Callable[[], Node] | None:
+        return self._prepared.get(task.parent_task_id, {}).pop(task.task_id, None)
+
+    async def _create(self, new: NewTask) -> Created:
+        """Store a task as running here; as SUBMITTED when a cap of all processes wants that."""
+        created = await self._claimer.create(new)
+        self._budgets.learn(new.root_task_id, created.budget.spent)
+        if created.task.state is TaskState.SUBMITTED:
+            self.on_queued()
+        return created
+
     async def _enqueue(self, new: NewTask) -> Created:
         created = await self._claimer.enqueue(new)
+        self._budgets.learn(new.root_task_id, created.budget.spent)
         self.on_queued()
         return created
 
@@ -201,13 +232,26 @@ class Supervisor:
                 run.control.cancel(inbox.cancel)
 
     def lose_all(self) -> None:
-        """Stop all that runs here without a word: other processes may have it by now."""
+        """Stop all that runs here without a word: other processes may have it by now.
+
+        What they would have run next is prepared no more: it was built by runs that are over.
+        """
+        self._prepared.clear()
         for run in list(self._runs.values()):
             run.control.lose()
 
     def look_for_work(self) -> None:
         """Claim tasks that became free."""
         self._claimer.look()
+
+    def look_again_for_work(self) -> None:
+        """Claim tasks that became free without a word, or that waited for a cap which others have filled."""
+        self._claimer.look_again()
+
+    def tell_freed(self) -> None:
+        """Look for a run that may have its turn now that another one has ended, here and elsewhere."""
+        self._claimer.look()
+        self.on_queued()
 
     def drain(self) -> None:
         """Take no new work."""
@@ -258,10 +302,10 @@ class Supervisor:
         deadline = self._clock.now() + timedelta(seconds=new.spec.run_timeout_seconds)
         try:
             async with self._builder.build(new.spec, new.task_id, deadline) as node:
-                created = await self._store.create_task(new)
+                created = await self._create(new)
                 if not accepted.done():
                     accepted.set_result(created)
-                if created.is_new:
+                if created.is_new and created.task.state is TaskState.WORKING:
                     claimed = ClaimedTask(task=created.task, spec=new.spec, budget=created.budget)
                     await self._executor.execute(run, claimed, node, NO_JOURNAL, NO_INBOX)
         except MusterdError as error:
@@ -276,8 +320,15 @@ class Supervisor:
     def _take_up(self, claimed: ClaimedTask, slot: Slot) -> None:
         task = claimed.task
         run = self._enlist(task.task_id, slot)
-        prepare = self._prepared.get(task.parent_task_id, {}).pop(task.task_id, None)
-        self._launch(run, self._executor.take_up(run, claimed, prepare))
+        self._launch(run, self._executor.take_up(run, claimed, self._take_prepared(task)))
+
+    def _fetch_order(self, run: Run) -> None:
+        """Read the order to cancel a run that another process has stored, without waiting to be told of it."""
+
+        async def read() -> None:
+            await patiently(lambda: self.read_orders((run.task_id,)), self._clock, self._limits)
+
+        run.helpers.add(asyncio.get_running_loop().create_task(read(), context=contextvars.Context()))
 
     def _watch_interrupted(self, run: Run) -> None:
         helper = asyncio.get_running_loop().create_task(self._abandon(run), context=contextvars.Context())
@@ -291,7 +342,7 @@ class Supervisor:
         logger.error("run_does_not_stop", task=run.task_id)
         reason = run.control.order.reason if run.control.order is not None else ""
         with suppress(AttemptLost):
-            await end(run.log, canceled(run.recorder, reason))
+            await end(run.log, canceled(run.recorder, reason), run.hooks)
         if self._runs.get(run.task_id) is run:
             del self._runs[run.task_id]
 

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from musterd.domain.approval_store import Renewal, Resolution
 from musterd.domain.errors import MusterdError, Reason, invalid_argument
 from musterd.domain.event import AuthRenewed
+from musterd.domain.full_store import FullStore
 from musterd.domain.ids import new_id
-from musterd.domain.ports import CancelOrder, RequestKey, Steer, SteerState, Store, TaskQuery
+from musterd.domain.orders import CancelOrder, Steer, SteerState
+from musterd.domain.ports import RequestKey, TaskQuery
 from musterd.domain.principal import Identity, Viewer
-from musterd.domain.task import Task, TaskState
+from musterd.domain.task import ComponentKind, Task, TaskState
 from musterd.runtime.feed.changes import TaskChanges
 from musterd.runtime.feed.hub import Follower, Hub
 from musterd.runtime.supervisor import Supervisor
@@ -41,13 +44,13 @@ class Waited:
     @property
     def input_required_ids(self) -> Sequence[str]:
         """Ids of the tasks that wait for somebody outside."""
-        return [task.task_id for task in self.tasks if task.state.needs_input]
+        return [task.task_id for task in self.tasks if task.needs_input]
 
 
 class Tasks:
     """What callers may do with tasks that exist. A task that the viewer may not see is TASK_NOT_FOUND everywhere."""
 
-    def __init__(self, *, store: Store, supervisor: Supervisor, hub: Hub, changes: TaskChanges) -> None:
+    def __init__(self, *, store: FullStore, supervisor: Supervisor, hub: Hub, changes: TaskChanges) -> None:
         self._store = store
         self._supervisor = supervisor
         self._hub = hub
@@ -82,7 +85,7 @@ class Tasks:
                 ended = [task.state.is_terminal for task in tasks]
                 if any(ended) if wait_for_any else all(ended):
                     return Waited(tasks=tasks, timed_out=False)
-                if any(task.state.needs_input for task in tasks):
+                if any(task.needs_input for task in tasks):
                     return Waited(tasks=tasks, timed_out=False)
                 if not await self._changes.happens(waiter, end - loop.time()):
                     return Waited(tasks=await self._store.get_tasks(viewer, task_ids), timed_out=True)
@@ -94,6 +97,11 @@ class Tasks:
         record = await self._store.request_cancel(viewer, task_id, order, request)
         for interrupted in record.to_interrupt:
             self._supervisor.cancel(interrupted, order)
+        for steer in record.delivered:
+            self._supervisor.steer(steer)
+        if record.task.session_id and record.task.state.is_terminal:
+            # It may have had its session without running.
+            self._supervisor.tell_freed()
         if record.was_canceled_before:
             return record.task, CancelOutcome.ALREADY_CANCELED
         task = record.task
@@ -119,6 +127,7 @@ class Tasks:
         request: RequestKey | None,
     ) -> tuple[Steer, Task]:
         """Put a message into a running task, and wait until it is applied. Raises TASK_NOT_STEERABLE."""
+        await self._check_steerable(viewer, task_id)
         with self._changes.watch([task_id]) as waiter:
             wished = Steer(steer_id=new_id(), task_id=task_id, message=message, user_id=user_id)
             steer, task = await self._store.add_steer(viewer, wished, request)
@@ -136,6 +145,16 @@ class Tasks:
             )
         return steer, await self._store.get_task(viewer, task.task_id)
 
+    async def _check_steerable(self, viewer: Viewer, task_id: str) -> None:
+        """Raise TASK_NOT_STEERABLE for a workflow, which itself asks no model."""
+        task = await self._store.get_task(viewer, task_id)
+        if task.component.kind is ComponentKind.WORKFLOW:
+            raise MusterdError(
+                reason=Reason.TASK_NOT_STEERABLE,
+                message="a workflow takes no messages: steer the task of one of its steps",
+                metadata={"task_id": task_id},
+            )
+
     async def renew_identity(
         self, viewer: Viewer, *, task_id: str, identity: Identity, user_id: str, request: RequestKey | None
     ) -> Task:
@@ -147,6 +166,29 @@ class Tasks:
         task = await self._store.renew_identity(viewer, task_id, identity, payload, request)
         self._supervisor.look_for_work()
         return task
+
+    async def resolve(
+        self,
+        viewer: Viewer,
+        *,
+        task_id: str,
+        resolutions: Sequence[Resolution],
+        user_id: str,
+        renewal: Renewal | None = None,
+        request: RequestKey | None,
+    ) -> Task:
+        """Decide about approvals of a task, or of tasks below it; one that waits for nothing more goes on.
+
+        With a `renewal` tasks that nobody runs go on under it, where their own identity is too old.
+
+        Raises APPROVAL_NOT_FOUND, APPROVAL_CONFLICT, INVALID_ARGUMENT.
+        """
+        resolved = await self._store.resolve(
+            viewer, task_id, resolutions, user_id=user_id, renewal=renewal, request=request
+        )
+        # One that nobody ran meanwhile is taken up again.
+        self._supervisor.look_for_work()
+        return resolved.task
 
     async def answer(
         self,

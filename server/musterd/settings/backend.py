@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from musterd.domain.bus import Bus
-from musterd.domain.ports import Store
+from musterd.domain.full_store import FullStore
 from musterd.settings.store import StoreSettings
 from musterd.store.errors import StoreOpenError
+from musterd.store.retention import Retention
 
 if TYPE_CHECKING:
     from musterd.store.postgres import Database
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Backend:
     """A store, and the bus of the processes that share it; a store for one process has none."""
 
-    store: Store
+    store: FullStore
     bus: Bus | None = None
 
 
@@ -26,11 +27,12 @@ def build_backend(settings: StoreSettings) -> Backend:
     if not settings.is_shared:
         from musterd.store.sqlite import SqliteStore  # noqa: PLC0415
 
-        return Backend(store=SqliteStore(settings.sqlite_file))
+        return Backend(store=SqliteStore(settings.sqlite_file, retention=_retention_of(settings)))
     from musterd.store.postgres import PostgresBus, PostgresStore  # noqa: PLC0415
 
     database = _database_of(settings)
-    return Backend(store=PostgresStore(database, migrates=False), bus=PostgresBus(database))
+    store = PostgresStore(database, migrates=False, retention=_retention_of(settings))
+    return Backend(store=store, bus=PostgresBus(database))
 
 
 async def migrate_store(settings: StoreSettings) -> None:
@@ -40,6 +42,10 @@ async def migrate_store(settings: StoreSettings) -> None:
     from musterd.store.postgres import migrate  # noqa: PLC0415
 
     await migrate(_database_of(settings), None)
+
+
+def _retention_of(settings: StoreSettings) -> Retention:
+    return Retention(event_days=settings.event_retention_days or None, task_days=settings.task_retention_days or None)
 
 
 def _database_of(settings: StoreSettings) -> "Database":

@@ -1,9 +1,10 @@
 """The section `store`: where tasks are kept."""
 
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from musterd.settings.section import Section
 
@@ -28,7 +29,8 @@ class StoreSettings(Section):
     )
     connections_max: int = Field(
         default=10,
-        ge=2,
+        # One is kept for what runs say, one for the lease, and the rest needs one.
+        ge=3,
         le=1000,
         description="PostgreSQL only: most connections of one process, besides two for signals.",
     )
@@ -40,6 +42,19 @@ class StoreSettings(Section):
     )
     poll_seconds: float = Field(
         default=1, ge=0.1, le=60, description="PostgreSQL only: how often a process looks for what no signal told it."
+    )
+
+    event_retention_days: int = Field(
+        default=30,
+        ge=0,
+        le=36_500,
+        description="How long the log of a run is kept after all of its tree has ended; 0 is for ever.",
+    )
+    task_retention_days: int = Field(
+        default=90,
+        ge=0,
+        le=36_500,
+        description="How long a run is kept after all of its tree has ended; 0 is for ever, and no less than its log.",
     )
 
     @field_validator("url")
@@ -60,6 +75,15 @@ class StoreSettings(Section):
         if "?" in path or "#" in path:
             raise ValueError(f"takes no options after the path: {_EXAMPLE}")
         return url
+
+    @model_validator(mode="after")
+    def _check_retention(self) -> Self:
+        if self.task_retention_days and not 0 < self.event_retention_days <= self.task_retention_days:
+            raise ValueError(
+                "task_retention_days must not be less than event_retention_days, for a log goes with its tasks: "
+                "raise task_retention_days or lower event_retention_days; 0 is for ever, in both"
+            )
+        return self
 
     @property
     def is_shared(self) -> bool:

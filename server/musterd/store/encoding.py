@@ -8,11 +8,11 @@ from typing import Generic, TypeVar, cast, get_args
 import pydantic
 from pydantic import ConfigDict, TypeAdapter
 
-from musterd.domain import event
+from musterd.domain import event, workflow_event
 from musterd.domain.board import BoardMember, TeamMessage, Todo
 from musterd.domain.event import DeltaEvent, Payload
-from musterd.domain.ports import CancelOrder
-from musterd.domain.task import Output, TaskError, TaskSpec, Usage, UsageLimits
+from musterd.domain.orders import CancelOrder
+from musterd.domain.task import Approval, Output, TaskError, TaskSpec, Usage, UsageLimits
 from musterd.store.errors import UnreadableRowError
 
 T = TypeVar("T")
@@ -59,6 +59,7 @@ OUTPUT = JsonCodec(Output)
 ERROR = JsonCodec(TaskError)
 USAGE_LIMITS = JsonCodec(UsageLimits)
 CANCEL_ORDER = JsonCodec(CancelOrder)
+APPROVAL = JsonCodec(Approval)
 BOARD_MEMBERS = JsonCodec(tuple[BoardMember, ...])
 TODO = JsonCodec(Todo)
 TEAM_MESSAGE = JsonCodec(TeamMessage)
@@ -92,6 +93,17 @@ KINDS: dict[type[Payload], str] = {
     event.QuestionExpired: "question_expired",
     event.TodoChanged: "todo_changed",
     event.TeamMessageSent: "team_message_sent",
+    event.ApprovalRequested: "approval_requested",
+    event.ApprovalResolved: "approval_resolved",
+    event.HookStarted: "hook_started",
+    event.HookCompleted: "hook_completed",
+    event.HookFailed: "hook_failed",
+    workflow_event.StepStarted: "step_started",
+    workflow_event.StepCompleted: "step_completed",
+    workflow_event.StepFailed: "step_failed",
+    workflow_event.StepSkipped: "step_skipped",
+    workflow_event.BranchChosen: "branch_chosen",
+    workflow_event.LoopTurned: "loop_turned",
     event.Custom: "custom",
 }
 """The kind of every payload class, as stored: never change one."""

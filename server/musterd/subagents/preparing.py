@@ -20,6 +20,7 @@ from musterd.subagents.types import (
     SubAgentConfig,
     SubAgentDepsProtocol,
     ToolsetFactory,
+    check_execution_mode,
 )
 
 
@@ -50,6 +51,7 @@ def compile_subagent(config: SubAgentConfig, default_model: Model | str | None =
     for a config that cannot be used.
     """
     RetryConfig.from_config(config)
+    check_execution_mode(config.get("preferred_mode"))
     agent = config.get("agent")
     if agent is None:
         factory = config.get("agent_factory")

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Required, Self, TypeAlias, TypedDict, runtime_checkable
+from typing import Any, Literal, Protocol, Required, Self, TypeAlias, TypedDict, get_args, runtime_checkable
 
 from pydantic_ai import RunContext
 from pydantic_ai.models import Model
@@ -94,11 +94,21 @@ class TaskCharacteristics:
     may_need_clarification: bool = False
 
 
+def check_execution_mode(mode: ExecutionMode | None) -> None:
+    """Raise ValueError for a mode that there is not: configs come from programs that no type checker has seen."""
+    if mode is not None and mode not in get_args(ExecutionMode):
+        raise ValueError(f"the mode of a task must be one of {', '.join(get_args(ExecutionMode))}, it is {mode!r}")
+
+
 def decide_execution_mode(
     characteristics: TaskCharacteristics, config: SubAgentConfig, force_mode: ExecutionMode | None = None
 ) -> Literal["sync", "async"]:
-    """Return whether the caller waits for a task. The first rule that applies decides."""
+    """Return whether the caller waits for a task. The first rule that applies decides.
+
+    Raises ValueError for a mode that there is not.
+    """
     for wish in (force_mode, config.get("preferred_mode")):
+        check_execution_mode(wish)
         if wish is not None and wish != "auto":
             return wish
     independent = characteristics.can_run_independently

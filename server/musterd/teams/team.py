@@ -10,6 +10,8 @@ from pydantic_ai.tools import Tool, ToolFuncEither
 from pydantic_ai.toolsets import AbstractToolset
 
 from musterd.domain.board import LEADER, BoardMember
+from musterd.domain.hook_run import HookPhase
+from musterd.hooks import HookCallable, check_hooks
 from musterd.teams.prompts import TeamMode
 
 MAX_MEMBER_FAILURES = 3
@@ -35,9 +37,11 @@ class Team:
         toolsets: Toolsets of the leader's own.
         output_type: What the leader's answer is; text when it is not given.
         max_member_failures: How many turns of members may fail before the run does.
+        pre_hooks: Called before each run of the team, also as a member or a step.
+        post_hooks: Called after it.
 
     Raises:
-        TypeError: A member is neither an agent nor a team.
+        TypeError: A member is neither an agent nor a team, or a hook cannot be called.
         ValueError: There is no name or no member, a member's name is missing, taken twice or `leader`, the mode is
             unknown, or `max_member_failures` is negative.
     """
@@ -55,6 +59,8 @@ class Team:
         toolsets: Sequence[AbstractToolset[Any]] = (),
         output_type: OutputSpec[Any] = str,
         max_member_failures: int = MAX_MEMBER_FAILURES,
+        pre_hooks: Sequence[HookCallable] = (),
+        post_hooks: Sequence[HookCallable] = (),
     ) -> None:
         if not name.strip():
             raise ValueError("a team needs a name")
@@ -69,6 +75,8 @@ class Team:
         self.toolsets = tuple(toolsets)
         self.output_type = output_type
         self.max_member_failures = max_member_failures
+        self.pre_hooks = check_hooks(f"team {name!r}", pre_hooks, HookPhase.PRE)
+        self.post_hooks = check_hooks(f"team {name!r}", post_hooks, HookPhase.POST)
         self.members = _checked(name, members)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from musterd.app import Musterd, Service
 from musterd.domain.clock import Clock
-from musterd.domain.ports import Store
+from musterd.domain.full_store import FullStore
 from musterd.settings import Settings
 from musterd_client import MusterdClient
 
@@ -19,7 +19,7 @@ async def serve(
     *,
     token: str | None = None,
     folder: Path | None = None,
-    store: Store | None = None,
+    store: FullStore | None = None,
     clock: Clock | None = None,
     **sections: dict[str, Any],
 ) -> AsyncGenerator[MusterdClient]:

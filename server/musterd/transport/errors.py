@@ -16,7 +16,7 @@ from musterd.runtime.failures import unforeseen
 
 DOMAIN = "musterd"
 
-RESOURCES = ("member", "component_id", "task_id")
+RESOURCES = ("member", "approval_id", "hook_run_id", "session_id", "component_id", "task_id")
 """What the metadata calls that which was not found, the most specific first."""
 
 TEXT_MAX_BYTES = 768
@@ -32,6 +32,9 @@ STATUS_OF: Mapping[Reason, grpc.StatusCode] = {
     Reason.COMPONENT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.TASK_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.MEMBER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.SESSION_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.APPROVAL_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.HOOK_RUN_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.TOKEN_MISSING: grpc.StatusCode.UNAUTHENTICATED,
     Reason.TOKEN_INVALID: grpc.StatusCode.UNAUTHENTICATED,
     Reason.TOKEN_EXPIRED: grpc.StatusCode.UNAUTHENTICATED,
@@ -45,6 +48,12 @@ STATUS_OF: Mapping[Reason, grpc.StatusCode] = {
     Reason.BOARD_NOT_FOUND: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.TODO_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.TEAM_ENDED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.SESSION_BUSY: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.SESSION_FULL: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.APPROVAL_CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.HOOK_RUN_NOT_RETRYABLE: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.INPUT_CHECK_FAILED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.OUTPUT_CHECK_FAILED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.LOG_TRIMMED: grpc.StatusCode.OUT_OF_RANGE,
     Reason.CAPACITY_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.USAGE_LIMIT_EXCEEDED: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -59,6 +68,7 @@ STATUS_OF: Mapping[Reason, grpc.StatusCode] = {
     Reason.MODEL_BEHAVIOR: grpc.StatusCode.INTERNAL,
     Reason.TOOL_FAILED: grpc.StatusCode.INTERNAL,
     Reason.MEMBERS_FAILED: grpc.StatusCode.INTERNAL,
+    Reason.STEP_FAILED: grpc.StatusCode.INTERNAL,
     Reason.TASK_LOST: grpc.StatusCode.ABORTED,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
 }

@@ -6,15 +6,17 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from google.protobuf.message import Message
 
 from musterd.domain.errors import FieldViolation, MusterdError, Reason
 from musterd.domain.principal import Viewer
+from musterd.transport.codec.tasks import EPOCH, MICROSECOND
 
 DIGEST_BYTES = 12
-TOKEN_MAX_CHARS = 4_096
+TOKEN_MAX_CHARS = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,24 @@ class PageScope:
             if digest == self.digest and len(position) == length:
                 return tuple(position)
         raise page_token_invalid()
+
+    def token_at(self, moment: datetime, *names: str) -> str:
+        """Return the token of the page that begins after a row of a list that is ordered by time."""
+        return self.token(str((moment - EPOCH) // MICROSECOND), *names)
+
+    def position_at(self, token: str) -> tuple[datetime, str] | None:
+        """Return the row that the page before ended with; None for the first page. Raises PAGE_TOKEN_INVALID."""
+        place = self.place_at(token, 1)
+        return None if place is None else (place[0], place[1][0])
+
+    def place_at(self, token: str, names: int) -> tuple[datetime, Sequence[str]] | None:
+        """Return the time and so many names of that row. Raises PAGE_TOKEN_INVALID."""
+        if (position := self.position(token, names + 1)) is None:
+            return None
+        try:
+            return EPOCH + int(position[0]) * MICROSECOND, position[1:]
+        except (ValueError, OverflowError):
+            raise page_token_invalid() from None
 
 
 def _decode(token: str) -> Sequence[str]:

@@ -12,6 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.transport.errors import status_of, status_of_unforeseen
+from musterd.transport.open_calls import OpenCalls
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -19,39 +20,47 @@ UnaryMethod = Callable[[Any], Awaitable[Message]]
 StreamMethod = Callable[[Any], AsyncIterator[Message]]
 
 
-def handlers_of(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
+def handlers_of(service: ServiceDescriptor, servicer: object, calls: OpenCalls) -> grpc.GenericRpcHandler:
     """Return the handlers of a service. The servicer has one method for each RPC, by its name.
 
     A unary method is a coroutine function, a streaming one returns an async iterator; both take the request alone.
+    What they wait for ends when `calls` are sent off.
     Raises AttributeError for an RPC that the servicer lacks.
     """
     handlers = {
-        method.name: _stream_handler(method, getattr(servicer, method.name))
+        method.name: _stream_handler(method, getattr(servicer, method.name), calls)
         if method.server_streaming
-        else _unary_handler(method, getattr(servicer, method.name))
+        else _unary_handler(method, getattr(servicer, method.name), calls)
         for method in service.methods
     }
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
-def _unary_handler(method: MethodDescriptor, serve: UnaryMethod) -> grpc.RpcMethodHandler[Any, Any]:
+def _unary_handler(method: MethodDescriptor, serve: UnaryMethod, calls: OpenCalls) -> grpc.RpcMethodHandler[Any, Any]:
     decode, name = _decoder(method), _name_of(method)
 
     async def handle(data: bytes, context: Context) -> bytes:
         try:
-            return (await serve(decode(data))).SerializeToString()
+            with calls.waiting():
+                response = await serve(decode(data))
+            return response.SerializeToString()
         except Exception as error:  # noqa: BLE001 - every exception becomes a status
             return await _abort(context, error, name)
 
     return grpc.unary_unary_rpc_method_handler(cast("Any", handle))
 
 
-def _stream_handler(method: MethodDescriptor, serve: StreamMethod) -> grpc.RpcMethodHandler[Any, Any]:
+def _stream_handler(method: MethodDescriptor, serve: StreamMethod, calls: OpenCalls) -> grpc.RpcMethodHandler[Any, Any]:
     decode, name = _decoder(method), _name_of(method)
 
     async def handle(data: bytes, context: Context) -> AsyncIterator[bytes]:
         try:
-            async for response in serve(decode(data)):
+            responses = serve(decode(data))
+            while True:
+                with calls.waiting():
+                    response = await anext(responses, None)
+                if response is None:
+                    return
                 yield response.SerializeToString()
         except Exception as error:  # noqa: BLE001 - every exception becomes a status
             await _abort(context, error, name)

@@ -10,7 +10,7 @@ from musterd.auth import acting_user, snapshot
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError
 from musterd.domain.event import Event
-from musterd.domain.ports import CancelOrder
+from musterd.domain.orders import CancelOrder
 from musterd.domain.principal import Viewer
 from musterd.domain.task import ComponentRef
 from musterd.runtime.feed.streams import Batches, Streams, StreamScope
@@ -22,11 +22,12 @@ from musterd.transport.streaming import MakeResponse, encode_stream
 from musterd_client.v1 import run_pb2
 from musterd_client.v1.agent_service_pb2 import RunAgentRequest
 from musterd_client.v1.team_service_pb2 import RunTeamRequest
+from musterd_client.v1.workflow_service_pb2 import RunWorkflowRequest
 
 ON_DISCONNECT = tuple(run_pb2.OnDisconnect.values())
 
 R = TypeVar("R", bound=Message)
-RunMessage = RunAgentRequest | RunTeamRequest
+RunMessage = RunAgentRequest | RunTeamRequest | RunWorkflowRequest
 """The requests to run something. They have the same fields, but for the one that names the component."""
 
 
@@ -60,7 +61,7 @@ class RunStreamer:
             raise
         finally:
             self.streams.close(started.follower)
-            if is_dropped and cancels == run_pb2.ON_DISCONNECT_CANCEL:
+            if is_dropped and cancels == run_pb2.ON_DISCONNECT_CANCEL and not self.streams.are_over:
                 await self._cancel_dropped(started, call)
 
     async def _follow(self, started: Started, call: Call) -> tuple[Sequence[Event], Batches]:

@@ -1,5 +1,6 @@
 """The gRPC server: its ports, its services, its health, and how it goes down."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -16,6 +17,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from musterd.transport.health import HealthServicer
+from musterd.transport.open_calls import ArrivalInterceptor, OpenCalls
 from musterd.transport.rpc import handlers_of
 
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
@@ -29,6 +31,9 @@ OTHER_METADATA_BYTES = 16 * 1024
 
 KEEPALIVE_TIME_MS = 60_000
 MIN_CLIENT_PING_INTERVAL_MS = 10_000
+
+LAST_ANSWERS_SECONDS = 1.0
+"""How long the answers to the last calls may take on their way out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +69,10 @@ class GrpcServer:
         self.tcp_port: int | None = None
         self._names = [service.full_name for service in services]
         self._health = HealthServicer(self._names)
+        self._calls = OpenCalls()
         self._unix_socket: Path | None = None
         self._server = grpc.aio.server(
-            interceptors=list(interceptors),
+            interceptors=[ArrivalInterceptor(self._calls), *interceptors],
             options=[
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", -1),
@@ -79,7 +85,7 @@ class GrpcServer:
             ],
         )
         self._server.add_generic_rpc_handlers(
-            tuple(handlers_of(service, servicer) for service, servicer in services.items())
+            tuple(handlers_of(service, servicer, self._calls) for service, servicer in services.items())
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if with_reflection:
@@ -132,9 +138,16 @@ class GrpcServer:
         """Tell health checkers that this server takes no more work."""
         self._health.shut_down()
 
-    async def stop(self, grace_seconds: float) -> None:
-        """Take no more calls, let those under way end within the grace, and remove the socket."""
-        await self._server.stop(grace_seconds)
+    async def stop(self, grace_seconds: float, calm_seconds: float) -> None:
+        """Take no more calls, answer those under way, and remove the socket.
+
+        Each of them has the grace to end by itself, then it gets SHUTTING_DOWN. Connections are closed once no call has
+        come for `calm_seconds`, for gRPC drops what it has read and our code did not take.
+        """
+        await self._calls.see_off(grace_seconds)
+        await self._calls.calm(calm_seconds, LAST_ANSWERS_SECONDS)
+        # Stopping tells the connections to go away as it begins, so that whom we then dismiss does not come back here.
+        await asyncio.gather(self._server.stop(LAST_ANSWERS_SECONDS), self._calls.dismiss())
         if self._unix_socket is not None:
             self._unix_socket.unlink(missing_ok=True)
 

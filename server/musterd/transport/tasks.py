@@ -2,20 +2,24 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import cast
 
-from musterd.auth import acting_user, snapshot, viewer_of
+from musterd.auth import acting_user, approver_of, snapshot, viewer_of
+from musterd.domain.approval_store import Renewal
 from musterd.domain.clock import Clock
 from musterd.domain.errors import invalid_argument
-from musterd.domain.ports import CancelOrder, SteerState, TaskQuery
+from musterd.domain.orders import CancelOrder, SteerState
+from musterd.domain.ports import TaskQuery
+from musterd.domain.principal import Principal
 from musterd.domain.task import ComponentKind, ComponentRef, Task, TaskState
 from musterd.runtime.feed.streams import Streams, StreamScope
 from musterd.runtime.tasks import CancelOutcome, Tasks
 from musterd.transport.call import Call, current_call
 from musterd.transport.codec import requests as decode
-from musterd.transport.codec.tasks import EPOCH, KIND_FROM_WIRE, MICROSECOND, STATE_FROM_WIRE, encode_task
-from musterd.transport.paging import PageScope, page_token_invalid
+from musterd.transport.codec.resolutions import resolutions as decode_resolutions
+from musterd.transport.codec.tasks import KIND_FROM_WIRE, STATE_FROM_WIRE, encode_task
+from musterd.transport.paging import PageScope
 from musterd.transport.streaming import encode_stream
 from musterd_client.v1 import component_pb2, event_pb2, task_pb2
 from musterd_client.v1 import task_service_pb2 as pb2
@@ -43,10 +47,11 @@ class TaskServicer:
     streams: Streams
     clock: Clock
     cancel_grace_seconds: float
+    snapshot_max_age_seconds: float | None
 
     async def TaskStatus(self, request: pb2.TaskStatusRequest) -> pb2.TaskStatusResponse:
         """Return one task."""
-        viewer = viewer_of(current_call().principal)
+        viewer = approver_of(current_call().principal)
         task = await self.tasks.get(viewer, decode.required_id("task_id", request.task_id))
         return pb2.TaskStatusResponse(task=encode_task(task))
 
@@ -57,7 +62,7 @@ class TaskServicer:
         query = _task_query(request, scope, call)
         rows = await self.tasks.list(query)
         page = rows[: query.limit - 1]
-        token = scope.token(*_position(page[-1])) if len(rows) == query.limit else ""
+        token = scope.token_at(page[-1].create_time, page[-1].task_id) if len(rows) == query.limit else ""
         return pb2.ListTasksResponse(tasks=[encode_task(task) for task in page], next_page_token=token)
 
     async def WatchTask(self, request: pb2.WatchTaskRequest) -> AsyncIterator[pb2.WatchTaskResponse]:
@@ -138,6 +143,30 @@ class TaskServicer:
         answer = self._answer if _is_for_a_question(request, task) else self._renew_identity
         return pb2.AnswerTaskResponse(task=encode_task(await answer(request, task, call)))
 
+    async def ResolveTask(self, request: pb2.ResolveTaskRequest) -> pb2.ResolveTaskResponse:
+        """Decide about what tasks may only do with an approval, or give the result of what they cannot do."""
+        call = current_call()
+        principal, viewer = call.principal, approver_of(call.principal)
+        task_id = decode.required_id("task_id", request.task_id)
+        resolutions = decode_resolutions(request.resolutions)
+        owner = (await self.tasks.get(viewer, task_id)).user_id
+        task = await self.tasks.resolve(
+            viewer,
+            task_id=task_id,
+            resolutions=resolutions,
+            user_id=principal.user_id,
+            renewal=self._renewal_of(principal) if owner == principal.user_id else None,
+            request=call.request_key(request),
+        )
+        return pb2.ResolveTaskResponse(task=encode_task(task))
+
+    def _renewal_of(self, principal: Principal) -> Renewal | None:
+        if self.snapshot_max_age_seconds is None:
+            return None
+        now = self.clock.now()
+        identity = snapshot(principal, principal.user_id, now)
+        return Renewal(identity=identity, before=now - timedelta(seconds=self.snapshot_max_age_seconds))
+
     async def _answer(self, request: pb2.AnswerTaskRequest, task: Task, call: Call) -> Task:
         return await self.tasks.answer(
             viewer_of(call.principal),
@@ -170,19 +199,6 @@ def _watch_response(task: task_pb2.Task | None, events: Sequence[event_pb2.RunEv
     return pb2.WatchTaskResponse(task=task, events=events)
 
 
-def _position(task: Task) -> tuple[str, str]:
-    return str((task.create_time - EPOCH) // MICROSECOND), task.task_id
-
-
-def _before(scope: PageScope, page_token: str) -> tuple[datetime, str] | None:
-    if (position := scope.position(page_token, 2)) is None:
-        return None
-    try:
-        return EPOCH + int(position[0]) * MICROSECOND, position[1]
-    except (ValueError, OverflowError):
-        raise page_token_invalid() from None
-
-
 def _component_filter(request: pb2.ListTasksRequest) -> tuple[ComponentKind | None, str]:
     number = decode.enum_number("component.kind", request.component.kind, COMPONENT_KINDS)
     component_id = decode.bounded_text("component.id", request.component.id, decode.MAX_ID_CHARS)
@@ -195,13 +211,14 @@ def _task_query(request: pb2.ListTasksRequest, scope: PageScope, call: Call) -> 
     states = [decode.enum_number(f"states[{i}]", number, TASK_STATES) for i, number in enumerate(request.states)]
     kind, component_id = _component_filter(request)
     return TaskQuery(
-        viewer=viewer_of(call.principal),
+        viewer=approver_of(call.principal) if request.has_open_approvals else viewer_of(call.principal),
         limit=decode.page_size(request.page_size) + 1,
-        before=_before(scope, request.page_token),
+        before=scope.position_at(request.page_token),
         states=frozenset(STATE_FROM_WIRE[number] for number in states if number),
         component=ComponentRef(kind=kind, id=component_id) if kind and component_id else None,
         component_kind=kind or "",
         session_id=decode.bounded_text("session_id", request.session_id, decode.MAX_ID_CHARS),
         parent_task_id=decode.bounded_text("parent_task_id", request.parent_task_id, decode.MAX_ID_CHARS),
         root_task_id=decode.bounded_text("root_task_id", request.root_task_id, decode.MAX_ID_CHARS),
+        has_open_approvals=request.has_open_approvals,
     )

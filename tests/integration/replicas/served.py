@@ -15,7 +15,9 @@ from musterd import Musterd
 from musterd.app import Service
 from musterd.domain.bus import Signal
 from musterd.domain.event import Event
-from musterd.domain.ports import CommitListener, Inbox, Store
+from musterd.domain.full_store import FullStore
+from musterd.domain.orders import Inbox
+from musterd.domain.ports import CommitListener
 from musterd.settings import Settings, migrate_store
 from musterd.store.postgres import PostgresStore
 from musterd.store.postgres.connection import Database
@@ -181,7 +183,7 @@ class Replica:
         for pool in self._database.pools:
             pool.terminate()
         # The sockets of a process die with it; nothing else of it is asked to end.
-        await self._service._server.stop(0)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        await self._service._server.stop(0, 0)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         await self._descent.cancel_all(self)
 
 
@@ -218,7 +220,7 @@ class Replicas:
         for _ in range(count):
             database = PoolKeepingDatabase(dsn=self._database.dsn, schema=self._database.schema, connections_max=5)
             mortal = MortalStore(PostgresStore(database, migrates=False))
-            service = Service(app, settings, store=cast("Store", mortal), bus=DeafBus() if is_deaf else None)
+            service = Service(app, settings, store=cast("FullStore", mortal), bus=DeafBus() if is_deaf else None)
             replica = Replica(service, mortal, database, self._descent)
             await replica.start(self._stack)
             self._members.append(replica)

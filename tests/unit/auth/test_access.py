@@ -7,9 +7,19 @@ import pytest
 from musterd.auth import RPC_ACCESS, Gate, authorize, authorize_component, is_public
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.principal import Principal
-from musterd_client.v1 import agent_service_pb2, server_service_pb2, task_service_pb2, team_service_pb2
+from musterd_client.v1 import (
+    agent_service_pb2,
+    hook_service_pb2,
+    server_service_pb2,
+    session_service_pb2,
+    task_service_pb2,
+    team_service_pb2,
+    workflow_service_pb2,
+)
 
 AGENTS = "/musterd.v1.AgentService"
+HOOKS = "/musterd.v1.HookService"
+SESSIONS = "/musterd.v1.SessionService"
 TASKS = "/musterd.v1.TaskService"
 
 
@@ -26,7 +36,15 @@ def refusal_of(principal: Principal, method: str, component_id: str | None = Non
 
 def test_every_rpc_of_the_contract_says_what_it_needs() -> None:
     """I4."""
-    files = (agent_service_pb2, server_service_pb2, task_service_pb2, team_service_pb2)
+    files = (
+        agent_service_pb2,
+        hook_service_pb2,
+        server_service_pb2,
+        session_service_pb2,
+        task_service_pb2,
+        team_service_pb2,
+        workflow_service_pb2,
+    )
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     methods = {f"/{service.full_name}/{method.name}" for service in services for method in service.methods}
     assert methods == {method for method in RPC_ACCESS if method.startswith("/musterd.")}
@@ -42,6 +60,11 @@ def test_every_rpc_of_the_contract_says_what_it_needs() -> None:
         (f"{TASKS}/CancelTask", "tasks:cancel"),
         (f"{TASKS}/SteerTask", "tasks:write"),
         (f"{TASKS}/AnswerTask", "tasks:write"),
+        (f"{SESSIONS}/ListSessions", "sessions:read"),
+        (f"{SESSIONS}/GetSession", "sessions:read"),
+        (f"{SESSIONS}/DeleteSession", "sessions:delete"),
+        (f"{HOOKS}/ListHookRuns", "tasks:read"),
+        (f"{HOOKS}/RetryHookRun", "tasks:write"),
         (f"{AGENTS}/GetAgent", "agents:read"),
         (f"{AGENTS}/GetAgent", "agents:run"),
         (f"{AGENTS}/RunAgent", "agents:run"),
@@ -58,8 +81,8 @@ def test_a_scope_for_all_of_a_kind_is_enough_without_the_request(method: str, sc
     "method", sorted(method for method, access in RPC_ACCESS.items() if not isinstance(access, Gate))
 )
 def test_a_caller_without_the_scope_is_refused_and_told_which(method: str) -> None:
-    """I4."""
-    error = refusal_of(caller("agents:delete", "sessions:read", "musterd:impersonate"), method)
+    """I4 (refusal)."""
+    error = refusal_of(caller("agents:delete", "sessions:run", "musterd:impersonate"), method)
     assert error.reason is Reason.SCOPE_MISSING
     assert error.metadata["scope"] in error.message
     resource, _, action = error.metadata["scope"].split(" or ")[0].partition(":")
@@ -108,7 +131,7 @@ def test_reflection_needs_a_token_unless_it_is_open(version: str) -> None:
 
 @pytest.mark.parametrize("method", ["", f"{AGENTS}/DropAgents", f"{AGENTS}/getagent", "/other.Service/Method"])
 def test_an_rpc_that_is_not_in_the_table_is_refused_to_everyone(method: str) -> None:
-    """I4."""
+    """I4 (refusal)."""
     assert not is_public(method, reflection_is_open=True)
     error = refusal_of(caller("musterd:admin"), method)
     assert error.reason is Reason.SCOPE_MISSING

@@ -48,7 +48,7 @@ def test_a_request_acts_for(principal: Principal, user_id: str, session_id: str,
 def test_a_request_that_contradicts_the_token_is_refused(
     principal: Principal, user_id: str, session_id: str, field: str
 ) -> None:
-    """I3."""
+    """I3 (refusal)."""
     with pytest.raises(MusterdError) as caught:
         acting_user(principal, user_id, session_id)
     assert caught.value.reason is Reason.IDENTITY_MISMATCH

@@ -127,7 +127,7 @@ async def test_stale_keys_work_while_the_url_is_down_until_they_are_too_old(
 async def test_keys_that_are_too_old_count_no_longer_for_remembered_verdicts(
     clock: HandClock, jwks_server: JwksServer
 ) -> None:
-    """I6."""
+    """I6 (refusal)."""
     jwks_server.document = OLD_SET
     verifier = make_verifier(KeyPlaces(jwks_url=jwks_server.url), clock)
     await verifier.open()
@@ -208,7 +208,7 @@ async def test_an_empty_key_set_takes_all_keys_back(
 async def test_a_token_without_a_key_id_is_refused_even_when_there_is_one_key(
     verifier: TokenVerifier, jwks_server: JwksServer
 ) -> None:
-    """I2."""
+    """I2 (refusal)."""
     error = await refusal(verifier.verify(Signer(key=rsa_key(0), algorithm="RS256").token()))
     assert error.reason is Reason.TOKEN_INVALID
     assert "kid" in error.message

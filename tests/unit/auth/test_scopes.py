@@ -64,7 +64,7 @@ scopes = st.lists(words | st.text(max_size=4), min_size=1, max_size=4).map(":".j
 def test_nothing_but_a_matching_scope_or_the_admin_scope_allows(
     granted: frozenset[str], resource: Resource, action: Action, component_id: str | None
 ) -> None:
-    """I4."""
+    """I4 (refusal)."""
     matching = {scope for scope in granted if _matches(scope.split(":"), resource, action, component_id)}
     is_allowed = allows(granted, resource, action, component_id)
     assert is_allowed is bool(matching or "musterd:admin" in granted)

@@ -27,7 +27,7 @@ async def test_one_static_key_is_found_whatever_the_token_names(
 
 @pytest.mark.parametrize("kid", [None, 1, "", ["secret"], "k" * 257])
 async def test_an_odd_key_id_is_refused_even_when_there_is_one_key(clock: HandClock, kid: object) -> None:
-    """I2."""
+    """I2 (refusal)."""
     verifier = make_verifier(KeyPlaces(secret=SECRET.encode()), clock)
     token = forge({"alg": "HS256", "kid": kid}, GOOD_CLAIMS, hmac_sha256(SECRET.encode()))
     error = await refusal(verifier.verify(token))

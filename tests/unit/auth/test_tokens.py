@@ -214,7 +214,7 @@ async def test_a_token_at_the_edge_is_accepted(verifier: TokenVerifier, token: s
     ],
 )
 async def test_a_bad_token_is_refused(verifier: TokenVerifier, token: str, reason: Reason, words: str) -> None:
-    """I2."""
+    """I2 (refusal)."""
     error = await refusal(verifier.verify(token))
     assert error.reason is reason
     assert words in error.message
@@ -291,7 +291,7 @@ def test_the_token_is_read_from_the_metadata(value: str) -> None:
     ],
 )
 def test_metadata_without_one_bearer_token_is_refused(values: list[str], reason: Reason) -> None:
-    """I1."""
+    """I1 (refusal)."""
     with pytest.raises(MusterdError) as caught:
         bearer_token(values)
     assert caught.value.reason is reason
@@ -299,7 +299,7 @@ def test_metadata_without_one_bearer_token_is_refused(values: list[str], reason:
 
 
 async def test_a_token_that_carries_its_own_key_is_refused(verifier: TokenVerifier) -> None:
-    """I2."""
+    """I2 (refusal)."""
     attacker = rsa_key(1)
     headers = {"jwk": jwk_of(attacker, "rsa"), "jku": "https://evil.example.com/", "x5u": "https://evil.example.com/"}
     token = Signer(key=attacker, algorithm="RS256", kid="rsa").token(json.loads(json.dumps(headers)))

@@ -40,7 +40,7 @@ async def test_a_verdict_is_forgotten_when_the_token_expires_whatever_the_leeway
 
 
 async def test_a_bad_verdict_is_not_remembered(clock: HandClock) -> None:
-    """I6."""
+    """I6 (refusal)."""
     verifier = make_verifier(PLACES, clock)
     token = SIGNER.token(nbf=EPOCH_UNIX + 60)
     await refusal(verifier.verify(token))
@@ -78,7 +78,7 @@ async def test_no_verdict_is_remembered_with_a_size_of_zero(clock: HandClock) ->
 
 
 async def test_oversized_and_strange_tokens_are_not_looked_up(clock: HandClock) -> None:
-    """I6."""
+    """I6 (refusal)."""
     verifier = make_verifier(PLACES, clock)
     assert verifier.cached("x" * 16_385) is None
     assert verifier.cached("\ud800") is None

@@ -58,6 +58,23 @@ def test_what_background_children_cost_is_measured_and_can_be_profiled(bench: Be
     assert (printed.count("CPU by part"), printed.count("CPU by function")) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("row", "targets"),
+    [
+        ("stored-tasks", [1.2, None] * 6),
+        ("appending", [None] * 9 + [0.7, None, None]),
+        ("postgres-cpu", [1.5, None, None, None] * 4),
+        ("two-replicas", [None] * 10),
+        ("across-replicas", [None] * 7),
+    ],
+)
+def test_what_postgresql_and_replicas_cost_is_measured(bench: Bench, row: str, targets: list[float | None]) -> None:
+    """R3. What is promised has its target; times and shares of the machine have none."""
+    rows, _ = bench("--only", row)
+
+    assert [row["target"] for row in rows] == targets
+
+
 def test_the_parts_of_the_profile_name_files_that_there_are() -> None:
     """S13: a file that moves is not silently counted as something else."""
     server = ROOT / "server"

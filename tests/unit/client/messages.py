@@ -7,8 +7,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from musterd_client.v1.agent_service_pb2 import RunAgentResponse
 from musterd_client.v1.component_pb2 import ComponentRef
 from musterd_client.v1.event_pb2 import (
+    ApprovalRequested,
+    ApprovalResolved,
     Heartbeat,
     ModelRequestCompleted,
+    QuestionAsked,
     RunEvent,
     StepRestarted,
     TaskCanceled,
@@ -16,7 +19,7 @@ from musterd_client.v1.event_pb2 import (
     TaskFailed,
     TextDelta,
 )
-from musterd_client.v1.task_pb2 import Output, Task, TaskError, Usage
+from musterd_client.v1.task_pb2 import Approval, Output, Task, TaskError, Usage
 from musterd_client.v1.task_service_pb2 import WatchTaskResponse
 from musterd_client.v1.team_service_pb2 import RunTeamResponse
 
@@ -73,6 +76,25 @@ def canceled(sequence: int) -> RunEvent:
 
 def heartbeat(last_sequence: int) -> RunEvent:
     return event(0, heartbeat=Heartbeat(last_sequence=last_sequence))
+
+
+def an_approval(approval_id: str = "a-1", **fields: Any) -> Approval:
+    pays = {"kind": "APPROVAL_KIND_TOOL", "tool_name": "pay", "arguments_json": '{"euros":3}'}
+    standing: dict[str, Any] = {"task_id": TASK_ID, "state": "APPROVAL_STATE_OPEN", "tool_call_id": "c-1", **pays}
+    return Approval(approval_id=approval_id, **{**standing, **fields})
+
+
+def approval_requested(sequence: int, approval: Approval | None = None, task_id: str = TASK_ID) -> RunEvent:
+    return event(sequence, task_id, approval_requested=ApprovalRequested(approval=approval or an_approval()))
+
+
+def approval_resolved(sequence: int, approval_id: str = "a-1", state: str = "APPROVED", **fields: Any) -> RunEvent:
+    resolved = ApprovalResolved(approval_id=approval_id, state=f"APPROVAL_STATE_{state}", **fields)
+    return event(sequence, approval_resolved=resolved)
+
+
+def question_asked(sequence: int, question_id: str = "q-1", task_id: str = TASK_ID) -> RunEvent:
+    return event(sequence, task_id, question_asked=QuestionAsked(question_id=question_id, text="Which one?"))
 
 
 def run_message(*events: RunEvent, task: Task | None = None) -> RunAgentResponse:

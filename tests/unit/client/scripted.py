@@ -19,9 +19,12 @@ from grpc_status import rpc_status
 
 from musterd_client.v1 import (
     agent_service_pb2_grpc,
+    hook_service_pb2_grpc,
     server_service_pb2_grpc,
+    session_service_pb2_grpc,
     task_service_pb2_grpc,
     team_service_pb2_grpc,
+    workflow_service_pb2_grpc,
 )
 
 
@@ -41,6 +44,20 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """Keeps the call open, and silent, until it is opened."""
+
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
+class Opens:
+    """Opens a gate at which another call waits."""
+
+    gate: Gate
+
+
+@dataclass(frozen=True)
 class Asked:
     """One call that came in."""
 
@@ -49,7 +66,7 @@ class Asked:
     metadata: Mapping[str, str]
 
 
-Item = Message | Refusal | Hang
+Item = Message | Refusal | Hang | Gate | Opens
 
 
 class ScriptedServer:
@@ -68,7 +85,10 @@ class ScriptedServer:
         servicer = _Servicer(self)
         agent_service_pb2_grpc.add_AgentServiceServicer_to_server(servicer, self._server)
         team_service_pb2_grpc.add_TeamServiceServicer_to_server(servicer, self._server)
+        workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(servicer, self._server)
         task_service_pb2_grpc.add_TaskServiceServicer_to_server(servicer, self._server)
+        session_service_pb2_grpc.add_SessionServiceServicer_to_server(servicer, self._server)
+        hook_service_pb2_grpc.add_HookServiceServicer_to_server(servicer, self._server)
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
         if credentials is not None:
@@ -109,6 +129,10 @@ class ScriptedServer:
                     yield item
                 case Refusal():
                     await _refuse(item, context)
+                case Gate():
+                    await item.opened.wait()
+                case Opens():
+                    item.gate.opened.set()
                 case Hang():
                     self.hanging.set()
                     try:
@@ -137,7 +161,10 @@ async def _refuse(refusal: Refusal, context: Any) -> None:
 class _Servicer(
     agent_service_pb2_grpc.AgentServiceServicer,
     team_service_pb2_grpc.TeamServiceServicer,
+    workflow_service_pb2_grpc.WorkflowServiceServicer,
     task_service_pb2_grpc.TaskServiceServicer,
+    session_service_pb2_grpc.SessionServiceServicer,
+    hook_service_pb2_grpc.HookServiceServicer,
     server_service_pb2_grpc.ServerServiceServicer,
     health_pb2_grpc.HealthServicer,
 ):
@@ -183,6 +210,30 @@ class _Servicer(
     async def AnswerTask(self, request: Message, context: Any) -> Message:  # noqa: N802
         return await self._script.answer("AnswerTask", request, context)
 
+    async def ResolveTask(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("ResolveTask", request, context)
+
+    async def ListWorkflows(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("ListWorkflows", request, context)
+
+    async def GetWorkflow(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("GetWorkflow", request, context)
+
+    async def ListSessions(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("ListSessions", request, context)
+
+    async def GetSession(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("GetSession", request, context)
+
+    async def DeleteSession(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("DeleteSession", request, context)
+
+    async def ListHookRuns(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("ListHookRuns", request, context)
+
+    async def RetryHookRun(self, request: Message, context: Any) -> Message:  # noqa: N802
+        return await self._script.answer("RetryHookRun", request, context)
+
     async def GetServerInfo(self, request: Message, context: Any) -> Message:  # noqa: N802
         return await self._script.answer("GetServerInfo", request, context)
 
@@ -195,6 +246,10 @@ class _Servicer(
 
     async def RunTeam(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
         async for message in self._script.play("RunTeam", request, context):
+            yield message
+
+    async def RunWorkflow(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
+        async for message in self._script.play("RunWorkflow", request, context):
             yield message
 
     async def WatchTask(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802

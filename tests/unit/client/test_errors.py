@@ -140,6 +140,16 @@ async def test_a_call_is_repeated_while_the_server_is_unavailable(
     assert (info.version, info.features, info.limits.max_run_timeout_seconds) == ("0.1.0", ("agents",), None)
 
 
+async def test_a_call_that_a_server_dropped_as_it_ended_is_repeated(
+    server: ScriptedServer, client: MusterdClient
+) -> None:
+    """R8."""
+    server.will("GetServerInfo", Refusal(code=grpc.StatusCode.CANCELLED))
+    server.will("GetServerInfo", GetServerInfoResponse(version="0.1.0"))
+
+    assert (await client.server_info()).version == "0.1.0"
+
+
 def test_every_error_is_caught_as_one() -> None:
     classes = [value for value in vars(musterd_client).values() if isinstance(value, type)]
     errors = [value for value in classes if issubclass(value, Exception)]

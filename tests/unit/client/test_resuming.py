@@ -115,11 +115,12 @@ async def test_a_silent_stream_counts_as_broken(server: ScriptedServer) -> None:
     await server.dropped.wait()
 
 
+@pytest.mark.parametrize("refusal", [Refusal(), Refusal(code=grpc.StatusCode.CANCELLED)], ids=["away", "dropped"])
 async def test_a_run_whose_first_message_never_came_is_asked_for_again_with_the_same_request_id(
-    server: ScriptedServer, client: MusterdClient
+    server: ScriptedServer, client: MusterdClient, refusal: Refusal
 ) -> None:
     """R8."""
-    server.will("RunAgent", Refusal())
+    server.will("RunAgent", refusal)
     server.will("RunAgent", Refusal(reason="SHUTTING_DOWN"))
     server.will("RunAgent", run_message(completed(1), task=a_task()))
 
@@ -129,6 +130,20 @@ async def test_a_run_whose_first_message_never_came_is_asked_for_again_with_the_
     assert len(requests) == 3
     assert requests[0].request_id
     assert requests[0] == requests[1] == requests[2]
+
+
+async def test_a_run_that_its_caller_breaks_off_is_not_asked_for_again(
+    server: ScriptedServer, client: MusterdClient
+) -> None:
+    """R8."""
+    server.will("RunAgent", Hang())
+    starting = asyncio.ensure_future(client.run_agent("greeter").start())
+    await server.hanging.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await server.dropped.wait()
+    assert len(server.asked) == 1
 
 
 async def test_two_runs_have_two_request_ids(client: MusterdClient) -> None:

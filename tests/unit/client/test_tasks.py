@@ -110,7 +110,7 @@ async def test_canceling_says_what_really_happened(server: ScriptedServer, clien
 
 
 async def test_a_task_that_cannot_be_canceled_raises(server: ScriptedServer, client: MusterdClient) -> None:
-    """R5."""
+    """R5 (refusal)."""
     server.will("CancelTask", Refusal(code=grpc.StatusCode.FAILED_PRECONDITION, reason="TASK_NOT_CANCELABLE"))
 
     with pytest.raises(PreconditionFailedError, match="TASK_NOT_CANCELABLE"):

@@ -76,7 +76,7 @@ def test_a_list_has_a_largest_size() -> None:
 
 
 def test_what_an_item_waits_for_must_be_there() -> None:
-    """T2: unknown dependencies are refused."""
+    """T2 (refusal): unknown dependencies are refused."""
     with pytest.raises(TodoRefused, match="there is no todo 'z' to wait for"):
         with_added(make_todos("a"), Todo(id="b", content="dig", blocked_by=("a", "z")))
     with pytest.raises(TodoRefused, match="there is no todo 'z' to wait for"):
@@ -84,7 +84,7 @@ def test_what_an_item_waits_for_must_be_there() -> None:
 
 
 def test_an_item_cannot_wait_for_itself() -> None:
-    """T2: cycles are refused, however long."""
+    """T2 (refusal): cycles are refused, however long."""
     with pytest.raises(TodoRefused, match="'a' would wait for itself through 'a'"):
         with_added({}, Todo(id="a", content="dig", blocked_by=("a",)))
     todos = make_todos("a", b="a", c="b", d="c")

@@ -15,7 +15,7 @@ def test_every_state_has_its_row() -> None:
 
 @given(STATES, STATES)
 def test_nothing_leaves_a_terminal_state(old: TaskState, new: TaskState) -> None:
-    """R11: the first terminal state wins, and a terminal row never changes again."""
+    """R11 (refusal): the first terminal state wins, and a terminal row never changes again."""
     if old.is_terminal:
         assert not can_change(old, new)
 

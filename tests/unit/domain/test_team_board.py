@@ -101,7 +101,7 @@ def test_members_and_the_leader_can_be_written_to(receiver: str) -> None:
 
 
 def test_a_message_for_a_stranger_names_who_there_is() -> None:
-    """T3."""
+    """T3 (refusal)."""
     with pytest.raises(UnknownMemberError, match="no 'zoe' in the team; there are leader, bob, eve"):
         apply(SendMessage(message_id="m", sender="bob", receiver="zoe", content="hi"))
 

@@ -50,12 +50,26 @@ class Call:
 
 
 @dataclass
+class Note:
+    """What was noted for other processes last."""
+
+    is_waiting: bool = False
+
+    def note_waiting(self, *, is_waiting: bool) -> None:
+        self.is_waiting = is_waiting
+
+
+@dataclass
 class Runner:
     """A task that holds a slot, with the tool calls of it that wait."""
 
     slot: Slot
+    note: Note = field(default_factory=Note)
     calls: list[Call] = field(default_factory=list[Call])
     is_overdrawn: bool = False
+
+    def __post_init__(self) -> None:
+        self.slot.notes = self.note
 
 
 class Model:
@@ -128,6 +142,8 @@ class Model:
             # Whoever waits to go on has its turn as soon as there is room, and holds nothing before.
             assert not (wants_to_go_on and has_room and not runner.slot.is_held)
             assert runner.slot.is_held == (not live)
+            # Other processes are told the same.
+            assert runner.note.is_waiting == (not runner.slot.is_held)
 
 
 STEPS = st.tuples(st.sampled_from(["start", "claim", "wait", "go_on", "cancel", "end"]), st.integers(0, 20))
@@ -299,3 +315,21 @@ async def test_a_canceled_wait_leaves_no_trace() -> None:
     assert released == 3
     assert (slots.held_count, slots.free_count, slots.held_by_group()) == (0, 1, {})
     assert slots.try_take(slots.slot_of("acme", "bert", "b"))
+
+
+async def test_what_only_waits_from_now_on_is_noted_and_makes_room() -> None:
+    """R9, S13: a task without a cap has nobody to note it for."""
+    slots = Slots(CAPS)
+    slot, note = slots.slot_of("acme", "anna", "a"), Note()
+    slot.notes = note
+    slots.take(slot)
+    slots.set_aside(slot)
+    assert note.is_waiting
+    assert slots.held_count == 0
+    uncapped, unnoted = Slots(Caps(in_all=1)), Note()
+    alone = uncapped.slot_of("acme", "anna", "a")
+    alone.notes = unnoted
+    uncapped.take(alone)
+    uncapped.set_aside(alone)
+    assert not unnoted.is_waiting
+    assert uncapped.free_count == 1

@@ -44,7 +44,7 @@ def make_tree(limits: UsageLimits | None = None, spent: Usage | None = None) -> 
     ],
 )
 def test_a_request_is_refused_when_nothing_is_left(limits: UsageLimits, below: Usage, at: Usage, text: str) -> None:
-    """R10: and not one step before."""
+    """R10 (refusal): and not one step before."""
     make_tree(limits, below).check()
     with pytest.raises(MusterdError) as refused:
         make_tree(limits, at).check()
@@ -114,7 +114,7 @@ def test_tool_calls_that_pydantic_ai_counts_later_are_charged_once() -> None:
 
 
 def test_the_tasks_of_a_tree_share_a_budget_until_the_last_of_them_is_over() -> None:
-    """R10: what the store says counts only for the first."""
+    """R10: what the store says does not count again what was spent here since."""
     budgets = Budgets()
     stored = Budget(limits=UsageLimits(requests=5), spent=Usage(requests=1))
     first = budgets.open("root", stored)
@@ -125,3 +125,64 @@ def test_the_tasks_of_a_tree_share_a_budget_until_the_last_of_them_is_over() -> 
     assert first.spent == Usage(requests=3)
     assert budgets.close("root")
     assert budgets.open("root", replace(stored, spent=Usage(requests=4))).spent == Usage(requests=4)
+
+
+def test_what_other_processes_spend_is_known_with_the_answer_to_a_write() -> None:
+    """R10, S13: and what was stored of this one is not counted again."""
+    tree = make_tree(spent=Usage(requests=1))
+    budget, sibling = TaskBudget(tree, Usage(requests=1)), TaskBudget(tree, Usage())
+    budget.charge_up_to(Usage(requests=3))
+    sibling.charge_up_to(Usage(requests=4))
+    assert tree.spent == Usage(requests=7)
+    # Others have spent ten.
+    budget.settle(Usage(requests=2), Usage(requests=12))
+    assert tree.spent == Usage(requests=12 + 1 + 4)
+    sibling.settle(Usage(requests=4), Usage(requests=16))
+    budget.settle(Usage(requests=3), Usage(requests=17))
+    assert tree.spent == Usage(requests=17)
+
+
+@given(steps=st.lists(st.tuples(st.integers(0, 2), STEPS, st.booleans())), elsewhere=st.lists(STEPS, min_size=1))
+def test_a_tree_is_known_to_have_spent_what_it_had_when_a_task_last_stored(
+    steps: list[tuple[int, Usage, bool]], elsewhere: list[Usage]
+) -> None:
+    """R10: and all that was spent here since: never less and never more."""
+    tree = make_tree()
+    budgets = [TaskBudget(tree, Usage()) for _ in range(3)]
+    totals = [Usage()] * 3
+    stored = [Usage()] * 3
+    others = known_of_others = Usage()
+    for turn, (number, step, is_stored) in enumerate(steps):
+        others = plus(others, elsewhere[turn % len(elsewhere)])
+        totals[number] = plus(totals[number], step)
+        budgets[number].charge_up_to(totals[number])
+        if is_stored:
+            stored[number], known_of_others = totals[number], others
+            budgets[number].settle(totals[number], plus(*stored, others))
+        assert tree.spent == plus(*totals, known_of_others)
+
+
+def test_what_an_attempt_never_stored_is_forgotten_with_it() -> None:
+    """R10, R11: who goes on with the task is charged for it."""
+    tree = make_tree()
+    budget = TaskBudget(tree, Usage())
+    budget.charge_up_to(Usage(requests=3))
+    budget.settle(Usage(requests=2), Usage(requests=2))
+    budget.close()
+    assert tree.spent == Usage(requests=2)
+
+
+def test_an_answer_that_may_hold_what_is_not_known_to_be_stored_is_not_counted() -> None:
+    """R10: each kind of spending for itself; what was told before is not taken back."""
+    budgets = Budgets()
+    tree = budgets.open("root", Budget(limits=UsageLimits(), spent=Usage(requests=4)))
+    budget = TaskBudget(tree, Usage())
+    budget.charge_up_to(Usage(requests=1))
+    budgets.learn("root", Usage(requests=9, input_tokens=70))
+    assert tree.spent == Usage(requests=5, input_tokens=70)
+    budget.settle(Usage(requests=1), Usage(requests=10, input_tokens=70))
+    budgets.learn("root", Usage(requests=8))
+    assert tree.spent == Usage(requests=10, input_tokens=70)
+    budgets.learn("root", Usage(requests=11))
+    budgets.learn("another", Usage(requests=99))
+    assert tree.spent == Usage(requests=11, input_tokens=70)

@@ -28,6 +28,7 @@ class Registrar:
         self.ended: list[str] = []
         self.is_away = False
         self.is_silent = False
+        self.is_broken = False
         self.has_run_out = False
 
     async def add_lease(self, owner: str, seconds: float) -> None:
@@ -49,6 +50,8 @@ class Registrar:
         self.ended.append(owner)
 
     def _check(self) -> None:
+        if self.is_broken:
+            raise RuntimeError("not foreseen")
         if self.is_away:
             raise MusterdError(reason=Reason.STORE_UNAVAILABLE, message="away")
 
@@ -154,6 +157,23 @@ async def test_a_lease_that_cannot_be_renewed_is_lost_after_four_fifths_of_its_t
     with pytest.raises(MusterdError) as refused:
         world.ownership.check()
     assert refused.value.reason is Reason.STORE_UNAVAILABLE
+
+
+async def test_a_lease_outlives_what_nobody_foresaw(world: World) -> None:
+    """R11: else a process would go on to claim under a name that is dead for all others."""
+    before = world.ownership.owner
+    world.registrar.is_broken = True
+    await world.renewal()
+    await world.clock.sleeping(seconds=RETRY)
+    assert world.losses == []
+    world.clock.advance(SECONDS)
+    await world.clock.sleeping(seconds=RETRY)
+    assert (world.losses, world.ownership.is_lost) == ([before], True)
+    world.registrar.is_broken = False
+    await world.retry()
+    await world.clock.sleeping(seconds=THIRD)
+    assert world.registrar.added == [before, world.ownership.owner]
+    world.ownership.check()
 
 
 async def test_a_store_that_is_back_too_late_gives_a_new_name(world: World) -> None:

@@ -11,7 +11,8 @@ from tests.support.stored_runs import begin_task, complete, deltas
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Event, TaskCanceled, TaskStarted, TextDelta
-from musterd.domain.ports import CancelOrder, Lost, Store, Stored, TaskWrite
+from musterd.domain.orders import CancelOrder
+from musterd.domain.ports import Lost, Store, Stored, TaskWrite
 from musterd.domain.principal import Viewer
 from musterd.domain.task import TaskState, Usage
 from musterd.runtime.feed.log import AttemptLost, LogWriter, RunLog, window_seconds
@@ -252,7 +253,7 @@ async def test_a_log_has_one_end_whoever_is_first(store: Watched) -> None:
 
 
 async def test_a_log_whose_end_cannot_be_stored_may_end_otherwise(store: Watched) -> None:
-    """R7: its task would never end."""
+    """R11: its task would never end."""
     writer = writer_of(store, DrivenClock())
     task = await begin_task(store.real)
     log = writer.open_log(task.task_id, task.attempt, lambda: None)
@@ -265,7 +266,7 @@ async def test_a_log_whose_end_cannot_be_stored_may_end_otherwise(store: Watched
 
 
 async def test_what_cannot_be_stored_is_told_before_the_end_is_said(store: Watched) -> None:
-    """R7: else the end would be stored, and its caller would learn that it was not."""
+    """R11: else the end would be stored, and its caller would learn that it was not."""
     writer = writer_of(store, DrivenClock())
     task = await begin_task(store.real)
     log = writer.open_log(task.task_id, task.attempt, lambda: None)
@@ -285,3 +286,65 @@ async def writer_is_idle(store: Watched) -> None:
     with pytest.raises(MusterdError):
         await store.real.request_cancel(Viewer(tenant_id="acme", user_id="ada"), "none", ORDER, None)
     await asyncio.sleep(0)
+
+
+async def test_that_a_task_waits_is_stored_with_what_comes_next(store: Watched) -> None:
+    """R9, S13: and that it goes on, too."""
+    writer = writer_of(store, DrivenClock())
+    task = await begin_task(store.real)
+    log = writer.open_log(task.task_id, task.attempt, lambda: None)
+    log.note_waiting(is_waiting=True)
+    await log.commit()
+    log.say(*deltas(1))
+    await log.commit()
+    log.note_waiting(is_waiting=False)
+    await log.commit()
+    assert [one.is_waiting for group in store.groups for one in group] == [True, None, False]
+    await writer.close()
+
+
+async def test_a_wait_that_is_over_before_the_next_write_is_not_stored(store: Watched) -> None:
+    """R9: it costs no write of its own; what waits for nothing but itself is none."""
+    writer = writer_of(store, DrivenClock(), Limits(flush_window_seconds=0.001))
+    tasks = [await begin_task(store.real) for _ in range(2)]
+    short, long = (writer.open_log(task.task_id, task.attempt, lambda: None) for task in tasks)
+    short.note_waiting(is_waiting=True)
+    short.note_waiting(is_waiting=False)
+    long.note_waiting(is_waiting=True)
+    await store.wrote.wait()
+    await writer.close()
+    assert [(one.task_id, one.is_waiting) for group in store.groups for one in group] == [(tasks[1].task_id, True)]
+
+
+async def test_what_ends_waits_for_nothing(store: Watched) -> None:
+    """R9: and is not heard any more."""
+    writer = writer_of(store, DrivenClock())
+    task = await begin_task(store.real)
+    log = writer.open_log(task.task_id, task.attempt, lambda: None)
+    log.note_waiting(is_waiting=True)
+    await log.end(TaskCanceled(usage=Usage()), state=TaskState.CANCELED, usage=Usage())
+    log.note_waiting(is_waiting=True)
+    await writer.close()
+    assert [(one.state, one.is_waiting) for group in store.groups for one in group] == [(TaskState.CANCELED, None)]
+
+
+async def test_who_keeps_a_log_hears_what_the_store_has_stored(store: Watched) -> None:
+    """R5, R10: with what the tree has spent, and that the task is being canceled."""
+    writer = writer_of(store, DrivenClock())
+    task = await begin_task(store.real)
+    heard: list[tuple[Usage | None, Stored]] = []
+    log = writer.open_log(
+        task.task_id, task.attempt, lambda: None, lambda write, stored: heard.append((write.usage, stored))
+    )
+    log.say(usage=Usage(requests=2))
+    await log.commit()
+    viewer = Viewer(tenant_id=task.tenant_id, user_id=task.user_id)
+    await store.real.request_cancel(viewer, task.task_id, ORDER, None)
+    log.say(*deltas(1))
+    await log.commit()
+    assert [(usage, stored.tree_spent) for usage, stored in heard] == [
+        (Usage(requests=2), Usage(requests=2)),
+        (None, None),
+    ]
+    assert [stored.state for _, stored in heard] == [TaskState.WORKING, TaskState.CANCELING]
+    await writer.close()

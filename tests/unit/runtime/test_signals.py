@@ -1,5 +1,6 @@
 """Signals between processes: who is told what, and what a process does when it is told."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +14,12 @@ from tests.support.stored_runs import begin_task, deltas, tell
 
 from musterd import Musterd
 from musterd.domain.bus import Signal, SignalKind
-from musterd.domain.ports import CancelOrder, Store
+from musterd.domain.orders import CancelOrder
+from musterd.domain.ports import Store
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.task import ComponentKind, ComponentRef, Task, TaskState
 from musterd.runtime.limits import Limits
-from musterd.runtime.replicas.signals import WATCH_SECONDS, Signals
+from musterd.runtime.replicas.signals import LOOK_AGAIN_SECONDS, WATCH_SECONDS, Signals
 from musterd.runtime.runs import RunRequest
 
 POLL_SECONDS = 7.0
@@ -176,6 +178,15 @@ async def test_who_waits_for_others_is_woken_even_for_a_task_that_runs_here(worl
         world.bus.hear(Signal(SignalKind.CHANGED, task.task_id))
         assert for_us.is_set()
         assert for_others.is_set()
+
+
+async def test_who_begins_to_wait_looks_again_once_the_others_know(world: World) -> None:
+    """R4: what ended in between was told to nobody, and need not wait for the look of every few seconds."""
+    with world.kernel.changes.watch(["elsewhere"]) as waiter:
+        await world.clock.sleeping(seconds=LOOK_AGAIN_SECONDS)
+        assert not waiter.is_set()
+        world.clock.advance(LOOK_AGAIN_SECONDS)
+        await asyncio.wait_for(waiter.wait(), timeout=60)
 
 
 async def test_others_are_asked_again_while_somebody_waits(world: World) -> None:

@@ -92,7 +92,7 @@ async def test_a_wait_that_an_event_ended_does_not_shorten_the_next(feed: Feed) 
 
 
 async def test_a_reader_may_lag_as_far_as_the_limit_and_no_further(feed: Feed) -> None:
-    """R3: it is closed with its last sequence, and nothing is dropped silently."""
+    """R3 (refusal): it is closed with its last sequence, and nothing is dropped silently."""
     task = await begin_task(feed.store)
     follower = feed.hub.follow(task.root_task_id, 0)
     assert [event.sequence for event in await follower.catch_up(100)] == [1]

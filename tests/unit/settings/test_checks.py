@@ -52,7 +52,7 @@ def test_authentication_may_be_off_where_only_the_owner_can_call_or_when_asked_f
     ],
 )
 def test_authentication_cannot_be_off_where_others_can_call(server: dict[str, Any]) -> None:
-    """I3."""
+    """I3 (refusal)."""
     with pytest.raises(ValidationError, match=r"auth\.mode off"):
         Settings.model_validate({"server": server})
     with_auth = Settings.model_validate({"server": server, "auth": {"mode": "jwt", "secret": SECRET}})
@@ -152,7 +152,7 @@ def test_a_file_mode_has_nine_bits(mode: object) -> None:
 
 @pytest.mark.parametrize("key", ["authorization", "cookie", "proxy-authorization"])
 def test_credentials_cannot_be_let_through(key: str) -> None:
-    """I7."""
+    """I7 (refusal)."""
     refuse("server", f"'{key}' holds credentials", metadata_allow_list=["x-region", key])
 
 
@@ -205,7 +205,7 @@ def test_a_store_may_be_shared(scheme: str) -> None:
 @pytest.mark.parametrize(
     ("field", "least", "most"),
     [
-        ("connections_max", 2, 1_000),
+        ("connections_max", 3, 1_000),
         ("statement_timeout_seconds", 1, 600),
         ("lease_seconds", 3, 600),
         ("poll_seconds", 0.1, 60),
@@ -217,6 +217,33 @@ def test_what_the_store_of_many_processes_may_be_told_has_bounds(field: str, lea
         assert getattr(StoreSettings.model_validate({field: value}), field) == value
     refuse("store", f"greater than or equal to {least:g}", **{field: least - 0.05 if least < 1 else least - 1})
     refuse("store", f"less than or equal to {most:g}", **{field: most + 1})
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [("event_retention_days", {"task_retention_days": 0}), ("task_retention_days", {"event_retention_days": 1})],
+)
+def test_what_is_kept_for_how_long_has_bounds(field: str, other: dict[str, int]) -> None:
+    """R3: 0 is for ever."""
+    for days in (0, 1, 36_500):
+        assert getattr(StoreSettings.model_validate({**other, field: days}), field) == days
+    refuse("store", "greater than or equal to 0", **{field: -1})
+    refuse("store", "less than or equal to 36500", **{field: 36_501})
+
+
+@pytest.mark.parametrize(("events", "tasks"), [(1, 1), (30, 31), (7, 0), (0, 0)])
+def test_a_task_is_kept_as_long_as_its_log(events: int, tasks: int) -> None:
+    """R3."""
+    kept = StoreSettings(event_retention_days=events, task_retention_days=tasks)
+    assert (kept.event_retention_days, kept.task_retention_days) == (events, tasks)
+    assert (StoreSettings().event_retention_days, StoreSettings().task_retention_days) == (30, 90)
+
+
+@pytest.mark.parametrize(("events", "tasks"), [(2, 1), (91, 90), (0, 90), (0, 36_500)])
+def test_a_task_is_not_removed_before_its_log(events: int, tasks: int) -> None:
+    """R3."""
+    words = "task_retention_days must not be less than event_retention_days, for a log goes with its tasks: raise task_"
+    refuse("store", words, event_retention_days=events, task_retention_days=tasks)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 64])
@@ -256,6 +283,12 @@ def test_limits_of_runs_fit_together() -> None:
         "model_retry_initial_delay_seconds must not be more",
         model_retry_initial_delay_seconds=20,
         model_retry_max_delay_seconds=10,
+    )
+    refuse(
+        "runtime",
+        "hook_retry_initial_delay_seconds must not be more",
+        hook_retry_initial_delay_seconds=20,
+        hook_retry_max_delay_seconds=10,
     )
 
 

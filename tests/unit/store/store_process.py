@@ -17,7 +17,7 @@ from musterd.domain.ports import TaskWrite
 from musterd.store.errors import StoreOpenError
 from musterd.store.sqlite import SqliteStore
 
-ROOM_BYTES = 300_000
+ROOM_BYTES = 600_000
 TEXT = "x" * 10_000
 
 

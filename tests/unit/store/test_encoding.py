@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musterd.domain.event import Payload
-from musterd.domain.ports import CancelOrder
+from musterd.domain.event import HookFailed, Payload
+from musterd.domain.orders import CancelOrder
 from musterd.domain.principal import Identity
 from musterd.domain.task import (
     ComponentKind,
@@ -72,7 +72,10 @@ def build(value_type: type[Any], **fields: st.SearchStrategy[Any]) -> st.SearchS
 
 
 SPECS = build(TaskSpec, identity=build(Identity))
-PAYLOADS = st.one_of(*[build(payload_type) for payload_type in KINDS])
+PAYLOADS = st.one_of(
+    build(HookFailed, details=JSON_OBJECTS),
+    *[build(payload_type) for payload_type in KINDS if payload_type is not HookFailed],
+)
 
 
 @given(payload=PAYLOADS)

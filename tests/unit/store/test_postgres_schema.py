@@ -70,11 +70,13 @@ async def test_a_changed_migration_is_refused(postgres_database: Database) -> No
         await open_once(postgres_database)
 
 
-async def test_a_database_of_a_newer_version_is_refused(postgres_database: Database) -> None:
+async def test_a_database_of_a_newer_version_is_refused_unless_it_only_has_more(postgres_database: Database) -> None:
     """R3."""
     await open_once(postgres_database)
-    await query(postgres_database, "INSERT INTO migration VALUES (9999, '9999_future', 'x', 0)")
-    with pytest.raises(StoreOpenError, match="9999_future, which this version of musterd does not know"):
+    await query(postgres_database, "INSERT INTO migration VALUES (9998, '9998_more', 'x', 0, 0)")
+    await open_once(postgres_database)
+    await query(postgres_database, "INSERT INTO migration VALUES (9999, '9999_less', 'x', 0, 9999)")
+    with pytest.raises(StoreOpenError, match="9999_less, and this version of musterd does not know it"):
         await open_once(postgres_database)
 
 
@@ -112,6 +114,18 @@ async def test_days_have_their_partition_before_they_come(postgres_database: Dat
     assert {(row["name"], row["count"]) for row in counts} == {("event_20260506", 3), ("event_20260507", 1)}
     partitions = await query(postgres_database, "SELECT inhrelid FROM pg_inherits WHERE inhparent = 'event'::regclass")
     assert len(partitions) == DAYS_AHEAD + 1 + 1 + 1
+
+
+async def test_processes_that_make_the_same_partitions_do_not_trip_over_each_other(postgres_database: Database) -> None:
+    """R3: which makes a day's does not matter."""
+    now = datetime(2026, 5, 6, tzinfo=UTC)
+    stores = [PostgresStore(postgres_database, lambda: now) for _ in range(3)]
+    for store in stores:
+        await store.open(lambda _: None)
+    now = datetime(2026, 7, 8, tzinfo=UTC)
+    await asyncio.gather(*(store.maintain() for store in stores))
+    for store in stores:
+        await store.close()
 
 
 async def test_a_day_without_a_partition_loses_nothing(postgres_database: Database) -> None:

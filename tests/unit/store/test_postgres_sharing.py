@@ -121,6 +121,26 @@ async def test_what_a_living_owner_holds_is_not_claimed(pair: Pair) -> None:
     assert (claimed.task.task_id, claimed.task.attempt) == (task.task_id, 2)
 
 
+async def test_a_lease_is_renewed_though_all_else_waits(postgres_database: Database) -> None:
+    """R11: for another process, which may be long in finding out that it is cut off."""
+    store = PostgresStore(replace(postgres_database, connections_max=4))
+    await store.open(lambda _: None)
+    await store.add_lease("a", 60.0)
+    other = await postgres_database.connect()
+    async with other.transaction():
+        await other.execute("LOCK TABLE tree IN EXCLUSIVE MODE")
+        waiting = [asyncio.create_task(start(store)) for _ in range(9)]
+        for _ in range(9):
+            # They come first to the connections.
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            assert await store.renew_lease("a", 60.0)
+        assert not any(task.done() for task in waiting)
+    await asyncio.gather(*waiting)
+    await other.close()
+    await store.close()
+
+
 async def test_a_lease_that_has_run_out_stays_so(pair: Pair) -> None:
     """R11."""
     one, two = pair

@@ -4,16 +4,18 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.resources import files
-from typing import TypeAlias
-from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
+from tests.contract.approving import CARL, approve, ask_one, resolve
 from tests.contract.claiming import EXPIRED, RENEWED
+from tests.contract.hooking import end_with, kill, make_hook_run
 from tests.contract.questioning import ask
 from tests.contract.queueing import make_queued
+from tests.contract.sessions import add, make_run, session
 from tests.contract.teams import BOB, OPEN, send, start_turn
 from tests.contract.values import (
     ADMIN,
@@ -22,6 +24,7 @@ from tests.contract.values import (
     ANNA_ELSEWHERE,
     HARD,
     claim,
+    complete,
     make_child,
     make_identity,
     make_key,
@@ -32,17 +35,23 @@ from tests.contract.values import (
     say,
     start,
 )
+from tests.unit.store.retaining import Clock
 
 from musterd.domain.errors import MusterdError, Reason
-from musterd.domain.ports import Store, TaskQuery
+from musterd.domain.full_store import FullStore
+from musterd.domain.hook_store import HookQuery
+from musterd.domain.ports import TaskQuery
 from musterd.domain.principal import Viewer
+from musterd.domain.session import SessionQuery
 from musterd.domain.step import ModelStep, ToolStatus, ToolStep
 from musterd.domain.task import Part, Task
 from musterd.domain.team_board import AddTodo
 from musterd.store.blobs import INLINE_PART_MAX_BYTES
 from musterd.store.postgres import PostgresStore
 from musterd.store.postgres.connection import Database, quote
+from musterd.store.postgres.sessions import build_statement
 from musterd.store.postgres.statements import load_statement
+from musterd.store.retention import Retention
 
 TABLES = (
     "tree",
@@ -54,19 +63,25 @@ TABLES = (
     "tool_step",
     "inbox",
     "question",
+    "approval",
     "board",
     "todo",
     "team_message",
     "request",
+    "hook_run",
+    "hook_payload",
+    "session",
+    "session_entry",
 )
 STATEMENTS = sorted(entry.name.removesuffix(".sql") for entry in (files("musterd.store.postgres") / "sql").iterdir())
 SERVER = {"musterd.all_tenants": "on"}
 ACME = {"musterd.tenant": "acme"}
 LARGE = Part(media_type="image/png", data=b"x" * (INLINE_PART_MAX_BYTES + 1))
 ANYBODY = Viewer(tenant_id="*", user_id=None)
+CARL_ELSEWHERE = replace(CARL, tenant_id="umbrella")
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Operation = Callable[[Store, Viewer, Task], Awaitable[object]]
+Operation = Callable[[FullStore, Viewer, Task], Awaitable[object]]
 
 # Each with a viewer of another tenant than the task's, or with rows of the task that are in another tenant.
 OPERATIONS: dict[str, Operation] = {
@@ -81,29 +96,13 @@ OPERATIONS: dict[str, Operation] = {
     "answer": lambda store, viewer, task: store.answer(
         viewer, task.task_id, "", answer="yes", user_id="anna", request=None
     ),
+    "resolve": lambda store, viewer, task: resolve(store, task, approve(), viewer=viewer),
     "change_board": lambda store, viewer, task: store.change_board(task.task_id, OPEN, viewer=viewer),
 }
 
 
 @pytest.fixture
-async def bound_database(postgres_database: Database) -> AsyncIterator[Database]:
-    """Return the database of a role that the policies bind, and that owns the schema."""
-    role, password = f"role_{uuid4().hex}", uuid4().hex
-    url = urlsplit(postgres_database.dsn)
-    superuser = await asyncpg.connect(postgres_database.dsn)
-    name = quote(await superuser.fetchval("SELECT current_database()"))
-    await superuser.execute(
-        f"CREATE ROLE {role} LOGIN PASSWORD '{password}' NOSUPERUSER NOBYPASSRLS;"
-        f"GRANT CREATE ON DATABASE {name} TO {role}"
-    )
-    address = url.netloc.rpartition("@")[2]
-    yield replace(postgres_database, dsn=urlunsplit(url._replace(netloc=f"{role}:{password}@{address}")))
-    await superuser.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
-    await superuser.close()
-
-
-@pytest.fixture
-async def store(bound_database: Database) -> AsyncIterator[Store]:
+async def store(bound_database: Database) -> AsyncIterator[FullStore]:
     """Return the store of a role that the policies bind."""
     opened = PostgresStore(bound_database)
     await opened.open(lambda _: None)
@@ -123,7 +122,7 @@ async def connected(database: Database, settings: dict[str, str]) -> AsyncGenera
         await connection.close()
 
 
-async def fill(store: Store, viewer: Viewer) -> Task:
+async def fill(store: FullStore, viewer: Viewer) -> Task:
     """Store rows of every table, and return the task that they are about."""
     task = await start(
         store, make_root(viewer, request=make_key("r", viewer=viewer), spec=make_spec(viewer, parts=(LARGE,)))
@@ -132,10 +131,19 @@ async def fill(store: Store, viewer: Viewer) -> Task:
     await store.change_board(task.task_id, AddTodo(todo_id="a", content="dig"))
     await send(store, task)
     await ask(store, task)
+    await ask_one(store, task)
     step = ModelStep(step=1, response_json=b"{}")
     call = ToolStep(step=1, tool_call_id="c", tool_name="dig", status=ToolStatus.STARTED)
     await store.write([replace(say(task), steps=(step, call))])
     return task
+
+
+async def fill_all(store: FullStore, viewer: Viewer) -> None:
+    """Store rows of every table, also of those that a task leaves when it ends."""
+    await fill(store, viewer)
+    await end_with(store, make_hook_run(), viewer=viewer)
+    session_run = await start(store, make_run(session(viewer)))
+    await store.write([add(session_run)])
 
 
 async def count_by_tenant(connection: Connection, table: str) -> dict[str, int]:
@@ -157,7 +165,7 @@ def copy_for(tenant_id: str, table: str) -> str:
     return f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT ({changed}).* FROM {table} AS one"  # noqa: S608 - of constants
 
 
-async def test_every_table_with_a_tenant_has_the_policy(store: Store, bound_database: Database) -> None:
+async def test_every_table_with_a_tenant_has_the_policy(store: FullStore, bound_database: Database) -> None:
     """I5: partitions too, those that are made later as well."""
     await store.maintain()
     async with connected(bound_database, {}) as connection:
@@ -173,10 +181,10 @@ async def test_every_table_with_a_tenant_has_the_policy(store: Store, bound_data
 
 
 async def test_a_connection_that_names_no_tenant_sees_and_stores_nothing(
-    store: Store, bound_database: Database
+    store: FullStore, bound_database: Database
 ) -> None:
     """I5."""
-    await fill(store, ANNA)
+    await fill_all(store, ANNA)
     async with connected(bound_database, {}) as connection:
         assert [await count_by_tenant(connection, table) for table in TABLES] == [{}] * len(TABLES)
         assert await connection.fetchval("SELECT count(*) FROM shown_task") == 0
@@ -186,11 +194,11 @@ async def test_a_connection_that_names_no_tenant_sees_and_stores_nothing(
 
 @pytest.mark.parametrize("table", TABLES)
 async def test_rows_of_another_tenant_cannot_be_read_or_changed(
-    store: Store, bound_database: Database, table: str
+    store: FullStore, bound_database: Database, table: str
 ) -> None:
-    """I5."""
-    await fill(store, ANNA)
-    await fill(store, ANNA_ELSEWHERE)
+    """I5 (refusal)."""
+    await fill_all(store, ANNA)
+    await fill_all(store, ANNA_ELSEWHERE)
     async with connected(bound_database, SERVER) as server, connected(bound_database, ACME) as connection:
         before = await count_by_tenant(server, table)
         assert before.keys() == {"acme", "umbrella"}
@@ -206,7 +214,7 @@ async def test_rows_of_another_tenant_cannot_be_read_or_changed(
         assert await count_by_tenant(server, table) == {"umbrella": before["umbrella"]}
 
 
-async def test_a_view_shows_nothing_of_another_tenant(store: Store, bound_database: Database) -> None:
+async def test_a_view_shows_nothing_of_another_tenant(store: FullStore, bound_database: Database) -> None:
     """I5."""
     task = await fill(store, ANNA)
     await fill(store, ANNA_ELSEWHERE)
@@ -214,7 +222,7 @@ async def test_a_view_shows_nothing_of_another_tenant(store: Store, bound_databa
         assert [row["task_id"] for row in await connection.fetch("SELECT * FROM shown_task")] == [task.task_id]
 
 
-async def test_a_partition_shows_nothing_by_itself(store: Store, bound_database: Database) -> None:
+async def test_a_partition_shows_nothing_by_itself(store: FullStore, bound_database: Database) -> None:
     """I5."""
     await fill(store, ANNA)
     async with connected(bound_database, SERVER) as connection:
@@ -223,7 +231,7 @@ async def test_a_partition_shows_nothing_by_itself(store: Store, bound_database:
         assert await connection.fetch(f"SELECT FROM {partitions[0]['name']}") == []
 
 
-async def test_a_tenant_is_served_until_the_transaction_ends(store: Store, bound_database: Database) -> None:
+async def test_a_tenant_is_served_until_the_transaction_ends(store: FullStore, bound_database: Database) -> None:
     """I5."""
     await fill(store, ANNA)
     statement = load_statement("serve_tenant")
@@ -236,9 +244,13 @@ async def test_a_tenant_is_served_until_the_transaction_ends(store: Store, bound
                 assert await connection.fetchval("SELECT count(*) FROM task") == outside
 
 
-@pytest.mark.parametrize("stranger", [ANNA_ELSEWHERE, ADMIN_ELSEWHERE, ANYBODY], ids=["user", "admin", "any"])
+@pytest.mark.parametrize(
+    "stranger",
+    [ANNA_ELSEWHERE, ADMIN_ELSEWHERE, CARL_ELSEWHERE, ANYBODY],
+    ids=["user", "admin", "approver", "any"],
+)
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_no_operation_finds_a_task_of_another_tenant(store: Store, name: str, stranger: Viewer) -> None:
+async def test_no_operation_finds_a_task_of_another_tenant(store: FullStore, name: str, stranger: Viewer) -> None:
     """I5: the server itself finds it still as it was."""
     task = await fill(store, ANNA)
     as_it_was, log = await store.get_task(ANNA, task.task_id), await read_log(store, task)
@@ -249,7 +261,7 @@ async def test_no_operation_finds_a_task_of_another_tenant(store: Store, name: s
 
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_an_operation_would_not_find_rows_that_its_statements_let_through(
-    store: Store, bound_database: Database, name: str
+    store: FullStore, bound_database: Database, name: str
 ) -> None:
     """I5: no statement asks for the tenant of a tree, and the database does."""
     task = await fill(store, ANNA)
@@ -265,7 +277,7 @@ async def test_an_operation_would_not_find_rows_that_its_statements_let_through(
     await OPERATIONS[name](store, ANNA, task)
 
 
-async def test_a_viewer_sees_no_items_of_another_tenant_on_a_board(store: Store, bound_database: Database) -> None:
+async def test_a_viewer_sees_no_items_of_another_tenant_on_a_board(store: FullStore, bound_database: Database) -> None:
     """I5."""
     task = await fill(store, ANNA)
     async with connected(bound_database, SERVER) as server:
@@ -275,7 +287,71 @@ async def test_a_viewer_sees_no_items_of_another_tenant_on_a_board(store: Store,
     assert await refusal_of(store.get_board(ANNA_ELSEWHERE, task.task_id)) is Reason.TASK_NOT_FOUND
 
 
-async def test_a_tenant_s_lists_and_requests_are_its_own(store: Store) -> None:
+async def test_an_approval_of_another_tenant_shows_nothing_to_an_approver(
+    store: FullStore, bound_database: Database
+) -> None:
+    """I5."""
+    task = await fill(store, ANNA)
+    waiting = TaskQuery(viewer=CARL, limit=9, has_open_approvals=True)
+    assert await store.list_tasks(waiting) == [await store.get_task(CARL, task.task_id)]
+    async with connected(bound_database, SERVER) as server:
+        await server.execute("UPDATE approval SET tenant_id = 'umbrella'")
+    assert await store.list_tasks(waiting) == []
+    assert await refusal_of(store.get_task(CARL, task.task_id)) is Reason.TASK_NOT_FOUND
+    assert (await store.get_task(ANNA, task.task_id)).approvals == ()
+
+
+async def test_a_hook_run_of_another_tenant_is_not_there(store: FullStore, bound_database: Database) -> None:
+    """I5, H4 (refusal)."""
+    run = make_hook_run()
+    await end_with(store, run)
+    await kill(store, run)
+    async with connected(bound_database, SERVER) as server:
+        await server.execute("UPDATE hook_run SET tenant_id = 'umbrella'")
+    assert await store.list_hook_runs(HookQuery(viewer=ANNA, limit=9)) == []
+    assert await refusal_of(store.get_hook_run(ANNA, run.hook_run_id)) is Reason.HOOK_RUN_NOT_FOUND
+    assert await refusal_of(store.retry_hook_run(ANNA, run.hook_run_id, None)) is Reason.HOOK_RUN_NOT_FOUND
+
+
+async def test_a_session_of_another_tenant_is_not_there(store: FullStore, bound_database: Database) -> None:
+    """I5, N1 (refusal)."""
+    await store.write([add(await start(store, make_run()))])
+    async with connected(bound_database, SERVER) as server:
+        await server.execute("UPDATE session SET tenant_id = 'umbrella'")
+        assert await store.list_sessions(SessionQuery(tenant_id="acme", user_id="anna", limit=9)) == []
+        for call in (
+            store.get_session(session()),
+            store.read_session(session(), after_position=0, limit=9),
+            store.delete_session(session()),
+        ):
+            assert await refusal_of(call) is Reason.SESSION_NOT_FOUND
+        await server.execute("UPDATE session SET tenant_id = 'acme'")
+        await server.execute("UPDATE session_entry SET tenant_id = 'umbrella'")
+    assert await store.read_session(session(), after_position=0, limit=9) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "index"),
+    [
+        ({}, "session_by_user"),
+        ({"component": session().component}, "session_by_component"),
+        ({"session_id": "s-1"}, "session_key"),
+    ],
+    ids=["all", "component", "id"],
+)
+async def test_sessions_are_listed_along_an_index(
+    store: FullStore, bound_database: Database, changed: dict[str, Any], index: str
+) -> None:
+    """N1, I5: whether or not the policies bind."""
+    del store
+    query = SessionQuery(tenant_id="acme", user_id="anna", limit=9, **changed)
+    for before in (None, (datetime(2026, 1, 1, tzinfo=UTC), "s", "agent", "a")):
+        statement, _ = build_statement(replace(query, before=before))
+        plan = await _explain(bound_database, statement)
+        assert [line.partition(" on ")[0].split()[-1] for line in plan if " on session" in line] == [index], plan
+
+
+async def test_a_tenant_s_lists_and_requests_are_its_own(store: FullStore) -> None:
     """I5, R8."""
     tasks = {viewer: await fill(store, viewer) for viewer in (ANNA, ANNA_ELSEWHERE)}
     for viewer, task in tasks.items():
@@ -290,7 +366,7 @@ async def test_a_tenant_s_lists_and_requests_are_its_own(store: Store) -> None:
     assert await store.find_request(make_key("r", viewer=ANYBODY)) is None
 
 
-async def test_the_queue_is_that_of_all_tenants(store: Store) -> None:
+async def test_the_queue_is_that_of_all_tenants(store: FullStore) -> None:
     """R9: the bound counts the tasks of others, and a claim takes them."""
     await start(store, make_queued(ANNA_ELSEWHERE))
     full = replace(make_queued(ANNA), max_queued=1)
@@ -301,7 +377,7 @@ async def test_the_queue_is_that_of_all_tenants(store: Store) -> None:
 
 
 async def test_a_task_that_waits_in_the_queue_is_stored_for_its_tenant_alone(
-    store: Store, bound_database: Database
+    store: FullStore, bound_database: Database
 ) -> None:
     """I5: to count the queue of all is over when that is done."""
     team = await fill(store, ANNA)
@@ -314,9 +390,24 @@ async def test_a_task_that_waits_in_the_queue_is_stored_for_its_tenant_alone(
     assert (await store.read_inbox((await start_turn(store, team)).task_id)).steers != ()
 
 
+async def test_what_is_old_is_removed_in_all_tenants(bound_database: Database) -> None:
+    """I5, R3: partitions and rows alike."""
+    clock = Clock()
+    store = PostgresStore(bound_database, clock, retention=Retention(event_days=1, task_days=2))
+    await store.open(lambda _: None)
+    for viewer in (ANNA, ANNA_ELSEWHERE):
+        await store.write([complete(await fill(store, viewer))])
+    clock.pass_days(2)
+    await store.maintain()
+    await store.close()
+    async with connected(bound_database, SERVER) as server:
+        assert [await count_by_tenant(server, table) for table in TABLES] == [{}] * len(TABLES)
+        assert await server.fetchval("SELECT to_regclass('event_20260506')") is None
+
+
 @pytest.mark.parametrize("name", STATEMENTS)
 async def test_the_policy_changes_no_index_of_a_statement(
-    store: Store, postgres_database: Database, bound_database: Database, name: str
+    store: FullStore, postgres_database: Database, bound_database: Database, name: str
 ) -> None:
     """R3, I5: what it costs is a look at each row that is found anyway."""
     del store

@@ -23,7 +23,7 @@ async def test_messages_wait_for_their_receiver_in_order() -> None:
 
 
 async def test_who_is_not_registered_gets_nothing() -> None:
-    """S12."""
+    """S12 (refusal)."""
     bus = InMemoryMessageBus()
     with pytest.raises(KeyError, match="Agent 'b' is not registered"):
         await bus.send(message())
@@ -39,7 +39,7 @@ async def test_who_is_not_registered_gets_nothing() -> None:
 
 
 async def test_a_full_queue_refuses() -> None:
-    """S12: the limit itself fits."""
+    """S12 (refusal): the limit itself fits."""
     bus = InMemoryMessageBus(max_waiting=1)
     bus.register_agent("b")
     await bus.send(message())
@@ -110,6 +110,6 @@ async def test_a_receiver_can_wait_for_a_message() -> None:
 
 
 def test_memory_is_the_only_backend() -> None:
-    """S12."""
+    """S12 (refusal)."""
     with pytest.raises(ValueError, match="Unknown message bus backend: redis"):
         create_message_bus("redis")

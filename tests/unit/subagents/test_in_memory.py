@@ -135,7 +135,7 @@ async def test_two_hosts_of_one_manager_get_along() -> None:
 
 
 async def test_more_tasks_than_may_wait_are_refused_with_what_to_do() -> None:
-    """S13: and nothing of them is left."""
+    """S13 (refusal): and nothing of them is left."""
     gate, manager = Gate(), TaskManager(max_running=1, max_queued=1)
     token = current_host.set(MemoryHost(manager))
     agent = parent(over(child(gated(gate))), task("async"), task("async"), task("async"), report)
@@ -218,7 +218,7 @@ async def test_no_more_tasks_run_than_may() -> None:
 
 
 async def test_an_error_that_is_not_contained_ends_the_callers_run() -> None:
-    """S2: contain_errors False."""
+    """S2 (refusal): contain_errors False."""
 
     def fail(_: list[ModelMessage]) -> str:
         raise ModelHTTPError(400, "fake")

@@ -1,5 +1,7 @@
 """Whether a caller waits for a task."""
 
+from typing import Any
+
 import pytest
 
 from musterd.subagents import SubAgentConfig, TaskCharacteristics, decide_execution_mode
@@ -57,3 +59,11 @@ def test_a_wish_goes_before_the_rules(forced: ExecutionMode | None, preferred: E
     """S4: what the call says, then what the config says."""
     config = SubAgentConfig(name="a", description="", instructions="", preferred_mode=preferred)
     assert decide_execution_mode(known(), config, forced) == mode
+
+
+@pytest.mark.parametrize(("forced", "preferred"), [("later", "sync"), ("", "sync"), (None, "background"), ("auto", "")])
+def test_a_mode_that_there_is_not_is_refused_with_those_that_there_are(forced: Any, preferred: Any) -> None:
+    """S4 (refusal): wherever it is wished, and not taken for another one."""
+    config = SubAgentConfig(name="a", description="", instructions="", preferred_mode=preferred)
+    with pytest.raises(ValueError, match="must be one of sync, async, auto, it is "):
+        decide_execution_mode(known(), config, forced)

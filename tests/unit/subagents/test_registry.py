@@ -59,7 +59,7 @@ def test_a_registry_holds_agents_by_name() -> None:
 
 @pytest.mark.parametrize("most", [0, 1])
 def test_no_more_agents_than_the_limit(most: int) -> None:
-    """S11: the limit itself fits."""
+    """S11 (refusal): the limit itself fits."""
     registry = DynamicAgentRegistry(max_agents=most)
     for number in range(most):
         registry.register(config(f"a{number}"), None)
@@ -88,7 +88,7 @@ def test_trees_of_tasks_do_not_see_each_others_agents() -> None:
 
 
 async def test_what_cannot_be_made_is_refused_in_this_order() -> None:
-    """S10: name, exists, model, capabilities, factory, room."""
+    """S10 (refusal): name, exists, model, capabilities, factory, room."""
     registry = DynamicAgentRegistry()
     registry.register(config("there"), None)
 
@@ -127,7 +127,7 @@ async def test_what_cannot_be_made_is_refused_in_this_order() -> None:
 
 
 async def test_no_agent_is_made_under_the_name_of_a_subagent() -> None:
-    """S10: `task` would give its tasks to the subagent, and nobody would know."""
+    """S10 (refusal): `task` would give its tasks to the subagent, and nobody would know."""
     registry = DynamicAgentRegistry()
     over(child(taking("x")), registry=registry)
     factory = create_agent_factory_toolset(registry, default_model=taking("x"))
@@ -156,7 +156,7 @@ def test_without_a_server_no_call_is_remembered() -> None:
 
 
 async def test_capabilities_without_a_map_are_refused() -> None:
-    """S10: not ignored."""
+    """S10 (refusal): not ignored."""
     factory = create_agent_factory_toolset(DynamicAgentRegistry())
     assert await asked(factory, create(capabilities=["files"])) == [
         "Error: Unknown capabilities: files. Available: none"

@@ -97,7 +97,7 @@ def test_a_config_says_how_to_try_again() -> None:
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any], text: str) -> None:
-    """S2."""
+    """S2 (refusal)."""
     with pytest.raises(ValueError, match=text):
         RetryConfig(**wrong)
 
@@ -119,7 +119,7 @@ async def test_a_run_goes_on_after_failures_in_passing() -> None:
 
 
 async def test_there_are_as_many_retries_as_the_config_says() -> None:
-    """S12: one more failure than that ends the run."""
+    """S12 (refusal): one more failure than that ends the run."""
     agent = Agent(failing(ModelHTTPError(503, "a"), ModelHTTPError(502, "b")))
     with pytest.raises(ModelHTTPError, match="502"):
         await run_with_retry(agent, "go", run_kwargs={}, retry=RetryConfig(max_retries=1), sleep=no_sleep)

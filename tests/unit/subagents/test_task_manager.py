@@ -57,7 +57,7 @@ async def test_a_failure_is_kept_and_never_raised(caplog: pytest.LogCaptureFixtu
 
 
 async def test_the_same_id_twice_is_refused() -> None:
-    """S12."""
+    """S12 (refusal)."""
     manager = TaskManager()
     await manager.create_task("t", at_once(), handle())
     with pytest.raises(ValueError, match="Task 't' already exists"):
@@ -69,7 +69,7 @@ async def at_once() -> str:
 
 
 async def test_more_tasks_than_may_wait_are_refused() -> None:
-    """S13: the limits themselves fit."""
+    """S13 (refusal): the limits themselves fit."""
     manager, gate = TaskManager(max_running=1, max_queued=1), Gate()
     manager.create_task("1", at(gate), handle("1"))
     manager.create_task("2", at(gate), handle("2"))

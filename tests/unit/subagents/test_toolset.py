@@ -89,16 +89,17 @@ def test_own_descriptions_replace_ours() -> None:
         ({"ask_timeout_seconds": 0}, "ask_timeout_seconds must be more than 0, it is 0"),
         ({"max_running_tasks": 0}, "max_running_tasks must be 1 or more, it is 0"),
         ({"subagents": [named_a(max_retries=-1)]}, "max_retries must be 0 or more, it is -1"),
+        ({"subagents": [named_a(preferred_mode="later")]}, "must be one of sync, async, auto, it is 'later'"),
     ],
 )
 def test_arguments_that_cannot_be_used_are_refused(wrong: dict[str, Any], text: str) -> None:
-    """S1, S2."""
+    """S1, S2, S4 (refusal)."""
     with pytest.raises(ValueError, match=text):
         create_subagent_toolset(**wrong)
 
 
 def test_what_is_no_agent_is_refused() -> None:
-    """S2."""
+    """S2 (refusal)."""
     with pytest.raises(TypeError, match="the agent of subagent 'a' must be a pydantic-ai agent"):
         create_subagent_toolset([named_a(agent="me")])
 

@@ -262,7 +262,7 @@ async def test_dissolving_a_team_cancels_its_members_and_takes_their_inboxes() -
 
 
 async def test_a_team_refuses_work_for_nobody() -> None:
-    """T4: before it is spawned, for a name it does not have, and without a text; nothing is left on the list."""
+    """T4 (refusal): before it is spawned, for an unknown name, and without a text; nothing is left on the list."""
     team = AgentTeam("crew", [member("ann")])
     with pytest.raises(UnknownMemberError, match="nobody: spawn the team first"):
         await team.assign("ann", "write")
@@ -275,7 +275,7 @@ async def test_a_team_refuses_work_for_nobody() -> None:
 
 
 def test_members_need_names_of_their_own() -> None:
-    """T4: `leader` is whoever leads the team."""
+    """T4 (refusal): `leader` is whoever leads the team."""
     with pytest.raises(ValueError, match="team 'crew': no member can be called 'ann'"):
         AgentTeam("crew", [member("ann"), member("ann")])
     with pytest.raises(ValueError, match="no member can be called 'leader'"):

@@ -42,7 +42,7 @@ async def test_the_tools_work_on_the_board_of_the_run(board: MemoryTeamBoard) ->
 
 
 async def test_without_a_team_the_tools_say_so() -> None:
-    """T6: they do not fail the run."""
+    """T6 (refusal): they do not fail the run."""
     script = Script(("list_team_todos", {}), ("broadcast_team_message", {"content": "hi"}), "done")
     await Agent(script.model, toolsets=[create_member_toolset()]).run("go")
     assert script.returned_to() == ["Error: No team is active."] * 2

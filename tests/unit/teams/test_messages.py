@@ -35,7 +35,7 @@ async def test_a_broadcast_reaches_all_but_its_sender() -> None:
 
 
 async def test_a_message_to_nobody_is_refused() -> None:
-    """T3: KeyError for a name without an inbox."""
+    """T3 (refusal): KeyError for a name without an inbox."""
     bus = bus_of("ann")
     with pytest.raises(KeyError, match="Agent 'bob' is not registered"):
         await bus.send("ann", "bob", "hello")
@@ -55,7 +55,7 @@ async def test_registering_again_keeps_the_inbox_and_unregistering_drops_it() ->
 
 
 async def test_an_inbox_holds_so_many_messages_and_no_more() -> None:
-    """T3: at the edge the sender is told who does not read; a broadcast then reaches nobody."""
+    """T3 (refusal): at the edge the sender is told who does not read; a broadcast then reaches nobody."""
     bus = bus_of("ann", "bob", "cid", inbox_max_messages=2)
     await bus.send("ann", "bob", "1")
     await bus.send("ann", "bob", "2")

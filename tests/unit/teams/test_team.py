@@ -14,7 +14,7 @@ def agent(name: str | None, description: str | None = None) -> Agent:
 
 
 def test_a_team_takes_agents_and_teams() -> None:
-    """T1: members in their order, by name; what is not given has its default."""
+    """C5, T1: members in their order, by name; what is not given has its default."""
     writers = Team("writers", [agent("ann"), agent("bob")], mode="broadcast", description="They write")
     team = Team("paper", [writers, agent("cid", "Reads proofs")], instructions="Be quick")
     assert list(team.members) == ["writers", "cid"]
@@ -37,14 +37,14 @@ def test_a_team_takes_agents_and_teams() -> None:
     ],
 )
 def test_what_is_no_agent_and_no_team_is_refused(member: Any, kind: str) -> None:
-    """C5: a factory inside a team is refused when the team is built, with what to do instead."""
+    """C5 (refusal): a factory inside a team is refused when the team is built, with what to do instead."""
     with pytest.raises(TypeError, match=re.escape(f"members[1] is {kind}, not an agent or a team")) as caught:
         Team("paper", [agent("bob"), member])
     assert "register a TeamFactory that builds the whole team" in str(caught.value)
 
 
 def test_a_function_for_the_members_is_refused() -> None:
-    """C5: members are what they are when the team is built."""
+    """C5 (refusal): members are what they are when the team is built."""
     members: Any = lambda: [agent("ann")]  # noqa: E731 - a factory as users write it
     with pytest.raises(TypeError, match="members is a list of agents and teams, not a function"):
         Team("paper", members)
@@ -60,13 +60,13 @@ def test_a_function_for_the_members_is_refused() -> None:
     ],
 )
 def test_members_need_names_of_their_own(members: list[Agent], problem: str) -> None:
-    """T1: each refusal says what is wrong with which team."""
+    """T1 (refusal): each refusal says what is wrong with which team."""
     with pytest.raises(ValueError, match=f"team 'paper'.*{problem}"):
         Team("paper", members)
 
 
 def test_a_team_refuses_what_it_does_not_know() -> None:
-    """T1: an unknown mode is told the known ones."""
+    """T1 (refusal): an unknown mode is told the known ones."""
     with pytest.raises(ValueError, match="no mode 'collaborate'; there are coordinate, route, broadcast, tasks"):
         Team("paper", [agent("ann")], mode="collaborate")
     with pytest.raises(ValueError, match="a team needs a name"):

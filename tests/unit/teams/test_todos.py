@@ -61,7 +61,7 @@ async def test_items_returned_are_copies() -> None:
 
 
 async def test_an_unknown_dependency_is_refused() -> None:
-    """T2: the refusal names the id, and nothing is added."""
+    """T2 (refusal): the refusal names the id, and nothing is added."""
     todos = SharedTodoList()
     with pytest.raises(TodoRefused, match="there is no todo 'missing'"):
         await todos.add("review", blocked_by=["missing"])
@@ -69,7 +69,7 @@ async def test_an_unknown_dependency_is_refused() -> None:
 
 
 async def test_a_cycle_is_refused() -> None:
-    """T2: no item can come to wait for itself, directly or through others."""
+    """T2 (refusal): no item can come to wait for itself, directly or through others."""
     todos = SharedTodoList()
     first = await todos.add("write")
     second = await todos.add("review", blocked_by=[first])

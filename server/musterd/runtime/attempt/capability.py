@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,13 +22,15 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.models import Model, ModelRequestContext
+from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_core import to_json
 from pydantic_graph import End
 
 from musterd.domain.event import ToolCallCompleted, ToolCallFailed, ToolCallStarted
-from musterd.domain.ports import Steer
+from musterd.domain.orders import Steer
 from musterd.domain.step import ToolStatus, ToolStep
+from musterd.runtime.attempt.approving import Decider, decide_calls, dump_deferral, load_deferral
 from musterd.runtime.attempt.control import RunControl
 from musterd.runtime.attempt.custom_events import RelayToolset
 from musterd.runtime.attempt.journal import (
@@ -62,6 +65,8 @@ class RunCapability(AbstractCapability[Any]):
 
     def __init__(self, recorder: StepRecorder, control: RunControl) -> None:
         self.crash: Exception | None = None
+        self.decider: Decider | None = None
+        self.lets_others_decide = False
         self._recorder = recorder
         self._control = control
         self._carried: tuple[Steer, ...] = ()
@@ -131,6 +136,10 @@ class RunCapability(AbstractCapability[Any]):
         recorder = self._recorder
         if tool_def.kind != "output" and recorder.tool_step(call.tool_call_id) is None:
             invalid = self._step_of(call, ToolStatus.INVALID)
+            if ctx.tool_call_approved:
+                # These are not the model's arguments: a replay has to ask for the approval again to get to them.
+                asked = dump_deferral(ApprovalRequired())
+                invalid = self._step_of(call, ToolStatus.DEFERRED, outcome_json=asked)
             recorder.record_tool(invalid, self._failed_event(call, _reason_of(error), will_retry=True))
         raise error
 
@@ -148,6 +157,11 @@ class RunCapability(AbstractCapability[Any]):
         stored = recorder.tool_step(call.tool_call_id)
         if stored is not None and stored.status not in (ToolStatus.STARTED, ToolStatus.DEFERRED):
             return replay_tool(ctx, stored)
+        if stored is not None and stored.status is ToolStatus.DEFERRED:
+            if not ctx.tool_call_approved:
+                raise load_deferral(stored.outcome_json)
+            # It begins anew, and from now on it is no longer one that has only asked.
+            stored = None
         await self._control.boundary()
         is_repeatable = (tool_def.metadata or {}).get(REPEATABLE_KEY) is True
         with recorder.tool_call(is_new=stored is None):
@@ -165,6 +179,19 @@ class RunCapability(AbstractCapability[Any]):
             with noting_enqueued() as enqueued:
                 return await self._execute(call, args, handler, enqueued)
 
+    async def handle_deferred_tool_calls(
+        self, ctx: RunContext[Any], *, requests: DeferredToolRequests
+    ) -> DeferredToolResults | None:
+        """Have somebody outside decide about calls that the run may not make by itself."""
+        return None if self.lets_others_decide else await self.decide_deferred(requests)
+
+    async def decide_deferred(self, requests: DeferredToolRequests) -> DeferredToolResults | None:
+        """Have somebody outside decide about calls, of which no capability of the author's own took care."""
+        if self.decider is None:
+            return None
+        await self._control.boundary()
+        return await decide_calls(self._recorder.log.task_id, self._recorder.step, self.decider, requests)
+
     async def _execute(
         self,
         call: ToolCallPart,
@@ -178,8 +205,8 @@ class RunCapability(AbstractCapability[Any]):
         except SkipToolExecution as skipped:
             await self._finish(call, skipped.result, dump_value(skipped.result), enqueued)
             raise
-        except (CallDeferred, ApprovalRequired):
-            self._recorder.record_tool(self._step_of(call, ToolStatus.DEFERRED))
+        except (CallDeferred, ApprovalRequired) as deferral:
+            self._recorder.record_tool(self._step_of(call, ToolStatus.DEFERRED, outcome_json=dump_deferral(deferral)))
             raise
         except (ToolRetryError, ModelRetry, ValidationError) as error:
             await self._fail(call, ToolStatus.RETRY, _reason_of(error), enqueued)
@@ -253,9 +280,11 @@ class RunCapability(AbstractCapability[Any]):
 async def _call_tool(handler: WrapToolExecuteHandler, args: dict[str, Any]) -> Any:
     try:
         return await handler(args)
-    except SystemExit as error:
-        # It would pass through the event loop, and end the server with the runs of all others.
-        raise RuntimeError("the tool called sys.exit") from error
+    except (Exception, asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as error:
+        # A SystemExit would end the server with the runs of all others; any other would leave its run without an end.
+        raise RuntimeError(f"the tool raised {type(error).__name__}") from error
 
 
 def _reason_of(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic_ai import CancellationToken
 
 from musterd.domain.clock import Clock
-from musterd.domain.ports import CancelOrder, Steer
+from musterd.domain.orders import CancelOrder, Steer
 
 T = TypeVar("T")
 

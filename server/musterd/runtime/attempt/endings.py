@@ -16,6 +16,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import TaskCanceled, TaskCompleted, TaskFailed, TerminalEvent
+from musterd.domain.session import HistoryWrite
 from musterd.domain.task import Output, Task, TaskError, TaskState, Usage
 from musterd.runtime.attempt.capability import RunCapability
 from musterd.runtime.attempt.control import Interrupted
@@ -27,13 +28,14 @@ from musterd.runtime.feed.log import AttemptLost
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a run ended: its terminal event, and what of it goes into the task's row."""
+    """How a run ended: its terminal event, what of it goes into the task's row, and what it adds to its session."""
 
     payload: TerminalEvent
     state: TaskState
     usage: Usage
     output: Output | None = None
     error: TaskError | None = None
+    history: HistoryWrite | None = None
 
 
 async def ending_of(work: Awaitable[Output], scope: RunScope) -> Ending:

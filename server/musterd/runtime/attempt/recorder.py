@@ -1,6 +1,6 @@
 """The step journal of one attempt: what is stored is played again, what happens anew is recorded and told."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +20,7 @@ from musterd.domain.event import (
     Steered,
     StepRestarted,
 )
-from musterd.domain.ports import Steer
+from musterd.domain.orders import Steer
 from musterd.domain.step import Journal, ModelStep, ToolStatus, ToolStep
 from musterd.domain.task import TaskState, Usage
 from musterd.runtime.attempt.journal import (
@@ -101,6 +101,10 @@ class StepRecorder:
     def tool_step(self, tool_call_id: str) -> ToolStep | None:
         """Return what the journal knows of a call of the current response."""
         return self._journal.tool_steps.get((self.step, tool_call_id))
+
+    def tool_steps(self) -> Sequence[ToolStep]:
+        """Return what the journal knows of all calls of the current response."""
+        return [step for (number, _), step in self._journal.tool_steps.items() if number == self.step]
 
     def hold_steers(self, steers: tuple[Steer, ...]) -> None:
         """Note messages that the next request will be the first to hold."""

@@ -8,6 +8,7 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import UsageLimits as AgentUsageLimits
 
 from musterd.domain.task import UsageLimits
+from musterd.runtime.attempt.approving import LastDecider, decides_itself
 from musterd.runtime.attempt.scope import RunScope
 from musterd.runtime.components.nodes import AgentNode
 
@@ -19,22 +20,32 @@ async def run_agent(
     toolsets: tuple[AbstractToolset[Any], ...] = (),
     history: list[ModelMessage] | None = None,
 ) -> AgentRunResult[Any]:
-    """Run an agent to its end, with the attempt's journal, orders and limits. An attempt may run several in turn."""
-    agent = node.agent
-    return await agent.run(
+    """Run an agent to its end, with the attempt's journal, orders and limits. An attempt may run several in turn.
+
+    Without a `history` of its own it goes on with that of the session.
+    """
+    agent, capability = node.agent, scope.capability
+    capabilities = [capability, *node.capabilities]
+    if decides_itself([agent.root_capability, *node.capabilities]):
+        capability.lets_others_decide = True
+        capabilities.append(LastDecider(capability.decide_deferred))
+    result = await agent.run(
         node.prompt,
         model=node.model if agent.model is None else None,
         deps=node.deps,
         instructions=node.instructions,
-        message_history=history,
+        message_history=scope.history if history is None else history,
         usage=scope.recorder.usage,
         usage_limits=node.usage_limits or limits_of(scope.spec.usage_limits),
         cancellation_token=scope.control.token,
         timeout=scope.remaining_seconds,
         toolsets=[*node.toolsets, *toolsets] or None,
-        capabilities=[scope.capability, *node.capabilities],
+        capabilities=capabilities,
         infer_name=False,
     )
+    scope.new_messages += result.new_messages()
+    scope.conversation = list(result.all_messages())
+    return result
 
 
 def limits_of(limits: UsageLimits) -> AgentUsageLimits:

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pydantic_ai.messages import ModelMessage
+
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.task import Task, TaskSpec
@@ -18,7 +20,12 @@ from musterd.runtime.feed.log import RunLog
 
 @dataclass(slots=True, kw_only=True)
 class RunScope:
-    """One attempt of a task. `deadline` is when its time is over, by this process's clock."""
+    """One attempt of a task. `deadline` is when its time is over, by this process's clock.
+
+    `branch_count` is how many parts of it run at the same time: one, but in a workflow's parallel steps; `has_branches`
+    stays true when those are cut off. `history` are the messages of its session before it, `new_messages` those that
+    its agent's runs have added, `conversation` all of them, as the last of these runs left them.
+    """
 
     task: Task
     spec: TaskSpec
@@ -28,6 +35,11 @@ class RunScope:
     slot: Slot
     clock: Clock
     deadline: datetime
+    branch_count: int = 1
+    has_branches: bool = False
+    history: list[ModelMessage] = field(default_factory=list[ModelMessage])
+    new_messages: list[ModelMessage] = field(default_factory=list[ModelMessage])
+    conversation: list[ModelMessage] = field(default_factory=list[ModelMessage])
     capability: RunCapability = field(init=False)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import functools
 import inspect
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,21 +15,23 @@ from pydantic_ai.agent import AbstractAgent
 from musterd.domain.context import RequestContext, TrustedContext
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.task import TaskSpec
+from musterd.runtime.calling import is_coroutine_function
 from musterd.runtime.components.definitions import (
-    AnyAgent,
     Built,
+    Component,
     ComponentFactory,
     FactoryCallable,
     FactoryPermissionError,
     FactoryValidationError,
     Prototype,
 )
-from musterd.runtime.components.nodes import AgentNode, Node, TeamNode
+from musterd.runtime.components.nodes import AgentNode, Node, TeamNode, WorkflowNode
 from musterd.runtime.components.prompt import prompt_of
 from musterd.runtime.components.registry import Registration, Registry
 from musterd.runtime.failures import unforeseen
 from musterd.runtime.limits import Limits
 from musterd.teams.team import Team
+from musterd.workflows.workflow import Workflow
 
 
 def request_context(registration: Registration, spec: TaskSpec, task_id: str, deadline: datetime) -> RequestContext:
@@ -61,8 +62,12 @@ class Builder:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
-    async def build(self, spec: TaskSpec, task_id: str, deadline: datetime) -> AsyncGenerator[Node]:
+    async def build(
+        self, spec: TaskSpec, task_id: str, deadline: datetime, *, with_deps: bool = True
+    ) -> AsyncGenerator[Node]:
         """Build a registered component, and take it down when the attempt ends. A child's is the one it is part of.
+
+        A prototype `with_deps` False is as it is: nothing is made for it to run with.
 
         Raises MusterdError with one of the FACTORY reasons.
         """
@@ -77,8 +82,8 @@ class Builder:
                     component, deps = _checked(source, made, context)
                 case Prototype():
                     component = source.component
-                    deps = await self._deps_of(stack, registration, source, context)
-            yield _node_of(component, deps, spec)
+                    deps = await self._deps_of(stack, registration, source, context) if with_deps else None
+            yield _node_of(component, deps, spec, context)
 
     async def _deps_of(
         self, stack: AsyncExitStack, registration: Registration, prototype: Prototype, context: RequestContext
@@ -105,8 +110,10 @@ class Builder:
             raise MusterdError(reason=Reason.FACTORY_PERMISSION_DENIED, message=str(error)) from error
         except FactoryValidationError as error:
             raise MusterdError(reason=Reason.FACTORY_INVALID_INPUT, message=str(error)) from error
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
         # A factory that calls sys.exit would end the server, and with it the runs of all others.
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if isinstance(error, TimeoutError) and timer.expired():
                 raise MusterdError(
                     reason=Reason.FACTORY_TIMEOUT,
@@ -117,7 +124,7 @@ class Builder:
             ) from error
 
     async def _enter(self, stack: AsyncExitStack, factory: FactoryCallable, context: RequestContext) -> Any:
-        if _is_coroutine_function(factory):
+        if is_coroutine_function(factory):
             made = await factory(context)
         else:
             made = await asyncio.get_running_loop().run_in_executor(
@@ -143,13 +150,7 @@ def _in_context_of_caller(factory: FactoryCallable) -> FactoryCallable:
     return call
 
 
-def _is_coroutine_function(factory: Any) -> bool:
-    while isinstance(factory, functools.partial):
-        factory = factory.func
-    return inspect.iscoroutinefunction(factory) or inspect.iscoroutinefunction(type(factory).__call__)
-
-
-def _checked(factory: ComponentFactory, made: Any, context: RequestContext) -> tuple[AnyAgent | Team, Any]:
+def _checked(factory: ComponentFactory, made: Any, context: RequestContext) -> tuple[Component, Any]:
     component: Any = made.component if isinstance(made, Built) else made
     deps = made.deps if isinstance(made, Built) else context
     if not isinstance(component, factory.component_type):
@@ -158,10 +159,12 @@ def _checked(factory: ComponentFactory, made: Any, context: RequestContext) -> t
             f"{type(component).__name__}"
         )
         raise unforeseen(Reason.FACTORY_FAILED, f"building {factory.id!r} failed", wrong, component=factory.id)
-    return cast("AnyAgent | Team", component), deps
+    return cast("Component", component), deps
 
 
-def _node_of(component: AnyAgent | Team, deps: Any, spec: TaskSpec) -> Node:
+def _node_of(component: Component, deps: Any, spec: TaskSpec, context: RequestContext) -> Node:
+    if isinstance(component, Workflow):
+        return WorkflowNode(workflow=component, context=context, deps=deps)
     if isinstance(component, Team):
         return TeamNode(team=component, deps=deps, prompt=prompt_of(spec))
     return AgentNode(agent=component, deps=deps, prompt=prompt_of(spec))

@@ -12,6 +12,7 @@ from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, WrapperToolse
 from pydantic_ai.usage import RunUsage
 from pydantic_ai.usage import UsageLimits as AgentUsageLimits
 
+from musterd.domain.context import RequestContext
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.task import Delegate
 from musterd.subagents.host import ASK_TIMEOUT_SECONDS, Delegator, PreparedSubagent
@@ -20,6 +21,7 @@ from musterd.subagents.types import AskUserCallback
 from musterd.teams.member_tools import member_toolset
 from musterd.teams.prompts import member_instructions
 from musterd.teams.team import Team
+from musterd.workflows.workflow import Workflow
 
 Prompt: TypeAlias = str | Sequence[UserContent] | None
 
@@ -63,7 +65,16 @@ class TeamNode:
     model: Model | str | None = None
 
 
-Node: TypeAlias = AgentNode | TeamNode
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowNode:
+    """A workflow, the deps of its agents and teams, and the context of the run, which has its input."""
+
+    workflow: Workflow
+    context: RequestContext
+    deps: Any = None
+
+
+Node: TypeAlias = AgentNode | TeamNode | WorkflowNode
 
 
 def node_of_prepared(prepared: PreparedSubagent) -> AgentNode:
@@ -93,7 +104,7 @@ def _asking_of(prepared: PreparedSubagent) -> Asking:
 def descend(node: Node, path: Sequence[Delegate], description: str, prompt: Prompt) -> Node:
     """Return the part of a component that a path leads to, prepared for a task.
 
-    A member of a team gets the prompt as it is, a subagent what its toolset makes of the description.
+    A member of a team and a step get the prompt as it is, a subagent what its toolset makes of the description.
 
     Raises MusterdError TASK_LOST when the component, as it is built today, has no such part.
     """
@@ -110,6 +121,8 @@ def descend(node: Node, path: Sequence[Delegate], description: str, prompt: Prom
 
 
 def _part_of(node: Node, step: Delegate, description: str, prompt: Prompt) -> Node:
+    if isinstance(node, WorkflowNode):
+        return step_of(node, step.name, prompt)
     if isinstance(node, TeamNode) and not step.toolset_id:
         return member_of(node, step.name, prompt)
     own = node.team.toolsets if isinstance(node, TeamNode) else (*node.agent.toolsets, *node.toolsets)
@@ -124,7 +137,7 @@ def _part_of(node: Node, step: Delegate, description: str, prompt: Prompt) -> No
     return node_of_prepared(prepared)
 
 
-def model_of(node: Node) -> Model | str | None:
+def model_of(node: AgentNode | TeamNode) -> Model | str | None:
     """Return the model that a node runs on, as far as that is known before it runs."""
     own = node.team.model if isinstance(node, TeamNode) else node.agent.model
     return own if own is not None else node.model
@@ -145,6 +158,19 @@ def member_of(node: TeamNode, name: str, prompt: Prompt) -> Node:
         model=model_of(node),
         asking=Asking(),
     )
+
+
+def step_of(node: WorkflowNode, name: str, prompt: Prompt) -> Node:
+    """Return who does a step of a workflow. Raises LookupError when there is none with this name that is a task."""
+    match node.workflow.find(name).run:
+        case AbstractAgent() as agent:
+            return AgentNode(agent=agent, deps=node.deps, prompt=prompt)
+        case Team() as team:
+            return TeamNode(team=team, deps=node.deps, prompt=prompt)
+        case Workflow() as workflow:
+            return WorkflowNode(workflow=workflow, context=node.context, deps=node.deps)
+        case _:
+            raise LookupError(f"a function does the step {name!r}")
 
 
 def _find_delegator(toolsets: Iterable[AbstractToolset[Any]], toolset_id: str) -> Delegator:

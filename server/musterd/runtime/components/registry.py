@@ -12,11 +12,22 @@ from pydantic_ai.toolsets import FunctionToolset
 from musterd.domain.errors import FieldViolation, MusterdError, Reason
 from musterd.domain.principal import JsonValue
 from musterd.domain.task import ComponentKind, ComponentRef
-from musterd.runtime.components.definitions import AgentFactory, AnyAgent, ComponentFactory, Prototype, TeamFactory
+from musterd.runtime.components.definitions import (
+    AgentFactory,
+    AnyAgent,
+    Component,
+    ComponentFactory,
+    Prototype,
+    TeamFactory,
+    WorkflowFactory,
+)
 from musterd.teams.team import Team
+from musterd.workflows.plan import PlannedStep
+from musterd.workflows.workflow import Workflow, steps_inside
 
 RegistrableAgent = AnyAgent | Prototype | AgentFactory
 RegistrableTeam = Team | Prototype | TeamFactory
+RegistrableWorkflow = Workflow | Prototype | WorkflowFactory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +49,23 @@ class MemberInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepInfo:
+    """A step of a prototype workflow, with those inside it."""
+
+    name: str
+    kind: str
+    description: str
+    steps: tuple["StepInfo", ...] = ()
+    else_steps: tuple["StepInfo", ...] = ()
+    max_iterations: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentInfo:
-    """What a client may know of a component before it runs. `mode` and `members` are those of a prototype team."""
+    """What a client may know of a component before it runs.
+
+    `mode` and `members` are those of a prototype team, `steps` those of a prototype workflow.
+    """
 
     ref: ComponentRef
     name: str
@@ -49,6 +75,7 @@ class ComponentInfo:
     tools: tuple[ToolInfo, ...]
     mode: str = ""
     members: tuple[MemberInfo, ...] = ()
+    steps: tuple[StepInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +87,14 @@ class Registration:
 
     @property
     def input_schema(self) -> type[BaseModel] | None:
-        """The model that validates the factory's input; None takes any object."""
-        return self.source.input_schema if isinstance(self.source, ComponentFactory) else None
+        """The model that validates the input of a factory or a workflow; None takes any object."""
+        match self.source:
+            case ComponentFactory() as factory:
+                return factory.input_schema
+            case Prototype(component=Workflow() as workflow):
+                return workflow.input_schema
+            case _:
+                return None
 
     def validate_input(self, value: Mapping[str, JsonValue]) -> str:
         """Return the input as JSON, once it is valid. Raises MusterdError INVALID_INPUT with a violation per error.
@@ -98,12 +131,19 @@ class Registration:
 class Registry:
     """All components of an app. Raises ValueError when two share an id, or a prototype has no name."""
 
-    def __init__(self, agents: Sequence[RegistrableAgent] = (), teams: Sequence[RegistrableTeam] = ()) -> None:
+    def __init__(
+        self,
+        agents: Sequence[RegistrableAgent] = (),
+        teams: Sequence[RegistrableTeam] = (),
+        workflows: Sequence[RegistrableWorkflow] = (),
+    ) -> None:
         self._registrations: dict[ComponentRef, Registration] = {}
         for agent in agents:
             self._add(_register(agent, _AGENTS))
         for team in teams:
             self._add(_register(team, _TEAMS))
+        for workflow in workflows:
+            self._add(_register(workflow, _WORKFLOWS))
 
     def _add(self, registration: Registration) -> None:
         ref = registration.info.ref
@@ -140,6 +180,7 @@ class _Shelf:
 
 _AGENTS = _Shelf(ComponentKind.AGENT, "agents", AbstractAgent, AgentFactory)
 _TEAMS = _Shelf(ComponentKind.TEAM, "teams", Team, TeamFactory)
+_WORKFLOWS = _Shelf(ComponentKind.WORKFLOW, "workflows", Workflow, WorkflowFactory)
 
 
 def _register(source: Any, shelf: _Shelf) -> Registration:
@@ -162,12 +203,26 @@ def _factory_info(factory: ComponentFactory, kind: ComponentKind) -> ComponentIn
         name=factory.name,
         description=factory.description,
         is_factory=True,
-        input_schema_json=json.dumps(schema.model_json_schema()) if schema is not None else "",
+        input_schema_json=_schema_json(schema),
         tools=(),
     )
 
 
-def _prototype_info(component: AnyAgent | Team) -> ComponentInfo:
+def _schema_json(schema: type[BaseModel] | None) -> str:
+    return json.dumps(schema.model_json_schema()) if schema is not None else ""
+
+
+def _prototype_info(component: Component) -> ComponentInfo:
+    if isinstance(component, Workflow):
+        return ComponentInfo(
+            ref=ComponentRef(kind=ComponentKind.WORKFLOW, id=component.name),
+            name=component.name,
+            description=component.description,
+            is_factory=False,
+            input_schema_json=_schema_json(component.input_schema),
+            tools=(),
+            steps=_steps_of(component.plan),
+        )
     if isinstance(component, Team):
         return ComponentInfo(
             ref=ComponentRef(kind=ComponentKind.TEAM, id=component.name),
@@ -193,6 +248,20 @@ def _prototype_info(component: AnyAgent | Team) -> ComponentInfo:
         is_factory=False,
         input_schema_json="",
         tools=tuple(_tools_of(component)),
+    )
+
+
+def _steps_of(plan: Sequence[PlannedStep]) -> tuple[StepInfo, ...]:
+    return tuple(
+        StepInfo(
+            name=planned.name,
+            kind=planned.kind.value,
+            description=planned.source.description,
+            steps=_steps_of(steps_inside(planned)),
+            else_steps=_steps_of(planned.else_steps),
+            max_iterations=planned.max_iterations,
+        )
+        for planned in plan
     )
 
 

@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError, Reason
-from musterd.domain.ports import CancelOrder, Created, NewTask, RequestKey, Steer, Store, TaskQuery
+from musterd.domain.orders import CancelOrder, Steer
+from musterd.domain.ports import Created, NewTask, RequestKey, Store, TaskQuery
 from musterd.domain.principal import Viewer
 from musterd.domain.task import TERMINAL_STATES, Task, TaskState
 from musterd.runtime.admission import Slots
@@ -92,6 +93,8 @@ class Children:
             raise
         for interrupted in record.to_interrupt:
             self.launcher.cancel(interrupted, order)
+        for steer in record.delivered:
+            self.launcher.steer(steer)
         return not record.was_canceled_before
 
     async def live_of(self, parent: Task) -> Sequence[Task]:

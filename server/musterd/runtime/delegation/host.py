@@ -15,7 +15,8 @@ from pydantic_ai.models import Model
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import SubtaskStarted, TaskStarted
 from musterd.domain.ids import derived_id
-from musterd.domain.ports import NewTask, RequestKey, Steer, SteerState, TaskQuery
+from musterd.domain.orders import Steer, SteerState
+from musterd.domain.ports import NewTask, RequestKey, TaskQuery
 from musterd.domain.task import (
     ComponentKind,
     ComponentRef,
@@ -28,12 +29,22 @@ from musterd.domain.task import (
 )
 from musterd.runtime.attempt.scope import RunScope
 from musterd.runtime.attempt.tap import TapModel
-from musterd.runtime.components.nodes import Node, TeamNode, member_of, node_of_prepared
+from musterd.runtime.components.nodes import Node, TeamNode, WorkflowNode, member_of, node_of_prepared, step_of
 from musterd.runtime.components.prompt import prompt_of
 from musterd.runtime.delegation.children import LIVE_STATES, MAX_LISTED_CHILDREN, Children, owner_of
 from musterd.runtime.delegation.views import PRIORITY_OF, view_of
 from musterd.subagents.host import Delegation, DelegationRefused, TaskView
 from musterd.teams.team import Team
+from musterd.workflows.steps import StepKind
+
+KIND_OF_STEP = {
+    StepKind.AGENT: ComponentKind.STEP,
+    StepKind.TEAM: ComponentKind.TEAM,
+    StepKind.WORKFLOW: ComponentKind.WORKFLOW,
+}
+
+MAX_DESCRIPTION_CHARS = 10_000
+"""How much of what a task is to do is told with it and listed. The task itself is given all of it."""
 
 PARENT_ENDED = "the task that started it has ended"
 BY_PARENT = "canceled by its parent"
@@ -44,12 +55,12 @@ class EngineHost:
     """Runs what one attempt of a task delegates, as its children.
 
     A child's id follows from the task, the model step and the tool call: a call that is repeated after a crash finds
-    the child that it started before.
+    the child that it started before. `node` is what runs.
     """
 
     def __init__(self, scope: RunScope, node: Node, children: Children) -> None:
         self._scope = scope
-        self._node = node
+        self.node = node
         self._children = children
         self._viewer = owner_of(scope.task)
         # A task that was worked on before may have any.
@@ -88,9 +99,21 @@ class EngineHost:
             raise DelegationRefused(error.message) from error
         return child_id
 
-    async def start_child(self, child_id: str, delegation: Delegation, parts: tuple[Part, ...] = ()) -> None:
-        """Start a child under an id of its own, or attach to the one that is there. Raises MusterdError as `spawn`."""
+    async def start_child(
+        self,
+        child_id: str,
+        delegation: Delegation,
+        parts: tuple[Part, ...] = (),
+        *,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Start a child under an id of its own, or attach to the one that is there. Raises MusterdError as `spawn`.
+
+        With `timeout_seconds` it may have less time than is left of this run.
+        """
         new = self._new_child(child_id, delegation, parts)
+        if timeout_seconds is not None and timeout_seconds < new.spec.run_timeout_seconds:
+            new = replace(new, spec=replace(new.spec, run_timeout_seconds=timeout_seconds))
         # What outlives this run must not use what this run was built with, for that is taken down with it.
         prepare = None if delegation.outlives_run else lambda: self._node_of(delegation, new.spec)
         self._open.add(child_id)
@@ -101,25 +124,30 @@ class EngineHost:
             raise
 
     def _node_of(self, delegation: Delegation, spec: TaskSpec) -> Node:
-        if isinstance(self._node, TeamNode) and delegation.is_member and not delegation.toolset_id:
-            return member_of(self._node, delegation.subagent, prompt_of(spec))
+        if isinstance(self.node, WorkflowNode):
+            return step_of(self.node, delegation.subagent, prompt_of(spec))
+        if isinstance(self.node, TeamNode) and delegation.is_member and not delegation.toolset_id:
+            return member_of(self.node, delegation.subagent, prompt_of(spec))
         return node_of_prepared(delegation.prepare())
 
     def _kind_of(self, delegation: Delegation) -> ComponentKind:
+        if isinstance(self.node, WorkflowNode):
+            return KIND_OF_STEP[self.node.workflow.find(delegation.subagent).kind]
         if not delegation.is_member:
             return ComponentKind.SUBAGENT
-        if isinstance(self._node, TeamNode) and not delegation.toolset_id:
-            is_team = isinstance(self._node.team.members[delegation.subagent], Team)
+        if isinstance(self.node, TeamNode) and not delegation.toolset_id:
+            is_team = isinstance(self.node.team.members[delegation.subagent], Team)
             return ComponentKind.TEAM if is_team else ComponentKind.MEMBER
         return ComponentKind.MEMBER
 
     def _new_child(self, child_id: str, delegation: Delegation, parts: tuple[Part, ...]) -> NewTask:
         task = self._scope.task
         spec = self._child_spec(delegation, parts)
+        description = delegation.description[:MAX_DESCRIPTION_CHARS]
         started = SubtaskStarted(
             subtask_id=child_id,
             component=spec.component,
-            description=delegation.description,
+            description=description,
             in_background=delegation.in_background,
         )
         return NewTask(
@@ -128,7 +156,7 @@ class EngineHost:
             parent_task_id=task.task_id,
             parent_attempt=task.attempt,
             spec=spec,
-            description=delegation.description,
+            description=description,
             outlives_parent=delegation.outlives_run,
             team_task_id=task.task_id if delegation.is_member else "",
             priority=PRIORITY_OF[delegation.priority],

@@ -33,11 +33,15 @@ PRIORITY_OF = {
 def view_of(task: Task, now: datetime) -> TaskView:
     """Return a task as its parent sees it."""
     is_completed, is_canceled = task.state is TaskState.COMPLETED, task.state is TaskState.CANCELED
+    status = STATUS_OF[task.state]
+    if status is TaskStatus.WAITING_FOR_ANSWER and not task.questions:
+        # It waits for an approval, which is not the parent's to give.
+        status = TaskStatus.RUNNING
     return TaskView(
         task_id=task.task_id,
         subagent=task.component.id,
         description=task.description,
-        status=STATUS_OF[task.state],
+        status=status,
         result=task.output.text if is_completed and task.output is not None else None,
         error=CANCELLED_TEXT if is_canceled else task.error.message if task.error is not None else None,
         questions=tuple(OpenQuestion(question_id=each.question_id, text=each.text) for each in task.questions),

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from musterd.domain.errors import MusterdError
 from musterd.domain.event import (
+    ApprovalRequested,
+    ApprovalResolved,
     AuthRequired,
     Event,
     QuestionAnswered,
@@ -27,6 +29,8 @@ WAKING = (
     QuestionAsked,
     QuestionAnswered,
     QuestionExpired,
+    ApprovalRequested,
+    ApprovalResolved,
     TodoChanged,
 )
 
@@ -48,9 +52,11 @@ class TaskChanges:
         if not self._waiters:
             return
         for event in events:
-            if event.task_id in self._waiters and isinstance(event.payload, WAKING):
-                for waiter in self._waiters[event.task_id]:
-                    waiter.set()
+            if isinstance(event.payload, WAKING):
+                self.wake(event.task_id)
+                if isinstance(event.payload, ApprovalRequested):
+                    # It is the whole tree that waits for somebody now.
+                    self.wake(event.root_task_id)
 
     def wake(self, task_id: str) -> None:
         """Wake those who wait for a task: it changed without an event of its own."""

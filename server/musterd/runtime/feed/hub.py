@@ -217,6 +217,11 @@ class Hub:
                 follower.fail(make_error())
 
     @property
+    def is_closed(self) -> bool:
+        """Whether every stream has been ended."""
+        return self._make_error is not None
+
+    @property
     def follower_count(self) -> int:
         """How many streams follow something now."""
         return sum(map(len, self._followers.values()))

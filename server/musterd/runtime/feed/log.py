@@ -8,7 +8,9 @@ import structlog
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError
 from musterd.domain.event import Payload
+from musterd.domain.hook_run import NewHookRun
 from musterd.domain.ports import Lost, Store, Stored, TaskWrite
+from musterd.domain.session import HistoryWrite
 from musterd.domain.step import StepRecord
 from musterd.domain.task import Output, TaskError, TaskState, Usage
 from musterd.runtime.failures import traceback_of
@@ -21,6 +23,7 @@ WINDOW_PER_LAG = 4.0
 """How much longer the window gets with each second by which the event loop is late."""
 
 Waiter = asyncio.Future[None]
+StoredListener = Callable[[TaskWrite, Stored], None]
 
 FIRST_DELTA_SECONDS = 0.002
 """How long the first delta after a silence waits for others: a response that is all there by then is written once."""
@@ -40,20 +43,32 @@ class RunLog:
     reader before it is stored.
     """
 
-    def __init__(self, writer: "LogWriter", task_id: str, attempt: int, on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        writer: "LogWriter",
+        task_id: str,
+        attempt: int,
+        on_lost: Callable[[], None],
+        on_stored: StoredListener | None,
+    ) -> None:
         self.task_id = task_id
         self.attempt = attempt
         self.has_deltas = False
         self.deltas_flushed_at = float("-inf")
         self._writer = writer
         self._on_lost = on_lost
+        self._on_stored = on_stored
         self._payloads: list[Payload] = []
         self._steps: list[StepRecord] = []
         self._applied_steer_ids: list[str] = []
         self._state: TaskState | None = None
         self._usage: Usage | None = None
+        self._is_waiting = False
+        self._was_waiting = False
         self._output: Output | None = None
         self._error: TaskError | None = None
+        self._history: HistoryWrite | None = None
+        self._hook_runs: tuple[NewHookRun, ...] = ()
         self._waiters: list[Waiter] = []
         self._writes_count = 0
         self._is_lost = False
@@ -64,6 +79,19 @@ class RunLog:
     def backlog(self) -> int:
         """How many events wait to be stored."""
         return len(self._payloads)
+
+    @property
+    def has_something(self) -> bool:
+        """Whether there is something to store, or somebody who wants to know whether the attempt owns its task."""
+        return bool(
+            self._payloads
+            or self._waiters
+            or self._steps
+            or self._applied_steer_ids
+            or self._state is not None
+            or self._usage is not None
+            or self._is_waiting is not self._was_waiting
+        )
 
     def delta(self, payload: Payload) -> None:
         """Say a piece of a response, which may wait for the flush window unless none was stored within it."""
@@ -101,6 +129,14 @@ class RunLog:
         else:
             self._writer.schedule(self)
 
+    def note_waiting(self, *, is_waiting: bool) -> None:
+        """Say whether the task waits for others, and counts for no cap; a wait that is over by then is not stored."""
+        if self._has_ended or self._is_lost:
+            return
+        self._is_waiting = is_waiting
+        if self.has_something:
+            self._writer.delay(self)
+
     async def commit(self) -> None:
         """Return once all that was said is stored.
 
@@ -120,12 +156,15 @@ class RunLog:
         usage: Usage,
         output: Output | None = None,
         error: TaskError | None = None,
+        history: HistoryWrite | None = None,
+        hook_runs: tuple[NewHookRun, ...] = (),
     ) -> None:
         """Store the terminal event, with all that was said before it. Raises as `commit`; AttemptLost if it has one."""
         if self._has_ended:
             raise AttemptLost
         self._check()
-        self._output, self._error = output, error
+        self._output, self._error, self._history, self._hook_runs = output, error, history, hook_runs
+        self._is_waiting = self._was_waiting
         self.say(payload, state=state, usage=usage)
         self._has_ended = True
         try:
@@ -155,14 +194,22 @@ class RunLog:
             steps=tuple(self._steps),
             state=self._state,
             usage=self._usage,
+            is_waiting=self._is_waiting if self._is_waiting is not self._was_waiting else None,
             output=self._output,
             error=self._error,
             applied_steer_ids=tuple(self._applied_steer_ids),
+            history=self._history,
+            hook_runs=self._hook_runs,
         )
         waiters, self._waiters = self._waiters, []
         self._payloads, self._steps, self._applied_steer_ids = [], [], []
-        self._state, self._usage = None, None
+        self._state, self._usage, self._was_waiting = None, None, self._is_waiting
         return write, waiters
+
+    def learn(self, write: TaskWrite, stored: Stored) -> None:
+        """Learn how the store stands after a write."""
+        if self._on_stored is not None:
+            self._on_stored(write, stored)
 
     def refuse(self, error: Exception) -> None:
         """Learn that something of what was said cannot be stored at all: the next commit raises `error`."""
@@ -205,9 +252,18 @@ class LogWriter:
         if self._task is not None:
             await self._task
 
-    def open_log(self, task_id: str, attempt: int, on_lost: Callable[[], None]) -> RunLog:
-        """Return the log of one attempt. `on_lost` is called when another one has taken the task over."""
-        return RunLog(self, task_id, attempt, on_lost)
+    def open_log(
+        self,
+        task_id: str,
+        attempt: int,
+        on_lost: Callable[[], None],
+        on_stored: StoredListener | None = None,
+    ) -> RunLog:
+        """Return the log of one attempt.
+
+        `on_lost` is called when another one has taken the task over, `on_stored` after each write.
+        """
+        return RunLog(self, task_id, attempt, on_lost, on_stored)
 
     def schedule(self, log: RunLog) -> None:
         """Write this log's buffer as soon as the writer is free."""
@@ -265,14 +321,17 @@ class LogWriter:
             for log in logs:
                 self._fresh.discard(log)
                 self._delayed.discard(log)
-                taken.append((log, *log.take(now)))
-            await self._store_all(taken)
+                if log.has_something:
+                    taken.append((log, *log.take(now)))
+            if taken:
+                await self._store_all(taken)
 
     async def _store_all(self, taken: list[tuple[RunLog, TaskWrite, list[Waiter]]]) -> None:
         results = await self._write_until_stored([write for _, write, _ in taken])
-        for (log, _, waiters), result in zip(taken, results, strict=True):
+        for (log, write, waiters), result in zip(taken, results, strict=True):
             match result:
                 case Stored():
+                    log.learn(write, result)
                     for waiter in waiters:
                         if not waiter.done():
                             waiter.set_result(None)

@@ -137,6 +137,11 @@ class Streams:
     limits: Limits
     heartbeat_seconds: float
 
+    @property
+    def are_over(self) -> bool:
+        """Whether the server goes down, which ends every stream."""
+        return self.hub.is_closed
+
     def open(self, follower: Follower, scope: StreamScope, expires_at: datetime | None) -> TaskStream:
         """Return a stream of what a follower reads, which ends with the caller's token."""
         return TaskStream(

@@ -9,6 +9,7 @@ import structlog
 from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError
 from musterd.domain.ports import Store
+from musterd.runtime.failures import traceback_of
 from musterd.runtime.ownership import Ownership, new_owner
 
 logger = structlog.get_logger(__name__)
@@ -76,8 +77,8 @@ class Lease:
                 async with asyncio.timeout(left):
                     if not await self._store.renew_lease(self._ownership.owner, self._seconds):
                         return False
-            except (MusterdError, TimeoutError) as error:
-                logger.warning("lease_not_renewed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the lease is kept or lost, and never forgotten
+                logger.warning("lease_not_renewed", error=_told(error))
                 await self._clock.sleep(min(left, self._seconds * RETRY_PART))
                 continue
             self._renewed_at = started_at
@@ -88,8 +89,12 @@ class Lease:
         while True:
             try:
                 await self._begin()
-            except MusterdError as error:
-                logger.warning("lease_not_given", error=str(error))
+            except Exception as error:  # noqa: BLE001 - this process works on nothing until it has another one
+                logger.warning("lease_not_given", error=_told(error))
                 await self._clock.sleep(self._seconds * RETRY_PART)
             else:
                 return
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, MusterdError | TimeoutError) else traceback_of(error)

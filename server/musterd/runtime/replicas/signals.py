@@ -1,7 +1,7 @@
 """What this process tells the others on its store, and what it does when they tell something."""
 
 import asyncio
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -21,7 +21,8 @@ logger = structlog.get_logger(__name__)
 WATCH_SECONDS = 30.0
 """For how long the others tell what happens to something, once they were asked to."""
 
-MAINTENANCE_SECONDS = 3_600.0
+LOOK_AGAIN_SECONDS = 0.05
+"""By then the others know that something is watched. What happened just before they told nobody."""
 
 WATCHES_MAX = 50_000
 """How many things are kept that others watch; of more they learn when they look."""
@@ -30,7 +31,8 @@ WATCHES_MAX = 50_000
 class Signals:
     """Lets the followers, waiters and runs of this process learn what other processes do.
 
-    Signals are hints, and make it quick. That nothing is missed is what the look every `poll_seconds` is for.
+    Signals are hints, and make it quick. That nothing is missed is what the look every `poll_seconds` is for; `on_look`
+    is called with each.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Signals:
         clock: Clock,
         poll_seconds: float,
     ) -> None:
+        self.on_look: Callable[[], None] = lambda: None
         self._bus = bus
         self._store = store
         self._hub = hub
@@ -54,7 +57,6 @@ class Signals:
         self._watched_there: dict[str, float] = {}
         self._announced: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
-        self._maintain_at = float("-inf")
         self._unknown: set[str] = set()
         self._errands: set[asyncio.Task[None]] = set()
 
@@ -73,17 +75,30 @@ class Signals:
         tasks = [task for task in (self._task, *self._errands) if task is not None]
         for task in tasks:
             task.cancel()
+        self._task = None
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._bus.close()
 
     def _announce(self, keys: Collection[str], *, also_ours: bool = False) -> None:
         """Ask the others to tell what happens to tasks and trees; with `also_ours` even to such as run here."""
         now = self._clock.monotonic()
+        elsewhere: list[str] = []
         for key in keys:
-            if (self._supervisor.runs_here(key) and not also_ours) or now < self._announced.get(key, now):
+            is_ours = self._supervisor.runs_here(key)
+            if (is_ours and not also_ours) or now < self._announced.get(key, now):
                 continue
             self._announced[key] = now + WATCH_SECONDS / 2
             self._bus.send(Signal(SignalKind.WATCHED, key))
+            if not is_ours:
+                elsewhere.append(key)
+        if elsewhere and self._task is not None:
+            self._run(self._look_again(elsewhere))
+
+    async def _look_again(self, keys: Collection[str]) -> None:
+        await self._clock.sleep(LOOK_AGAIN_SECONDS)
+        for key in keys:
+            self._hub.poke(key)
+            self._changes.wake(key)
 
     def _notice_commit(self, events: Sequence[Event]) -> None:
         if not self._watched_there:
@@ -115,16 +130,14 @@ class Signals:
 
     async def _look_on(self) -> None:
         while True:
-            if self._clock.monotonic() >= self._maintain_at:
-                self._maintain_at = self._clock.monotonic() + MAINTENANCE_SECONDS
-                await _logged(self._store.maintain())
             await self._clock.sleep(self._poll_seconds)
             await _logged(self._look())
 
     async def _look(self) -> None:
         """Find out what happened elsewhere, whether or not somebody told."""
         self._forget_old()
-        self._supervisor.look_for_work()
+        self.on_look()
+        self._supervisor.look_again_for_work()
         await self._supervisor.read_orders(await self._store.find_orders(self._supervisor.owner))
         await self._release_unknown()
         self._announce(self._changes.wake_others(self._supervisor.runs_here), also_ours=True)

@@ -31,6 +31,8 @@ async def run_team(run: TeamRun) -> Output:
             result = await run.lead(run.node.prompt, toolsets=(toolset,))
         case TeamMode.ROUTE:
             result = await run.lead(run.node.prompt, output_type=_handing_over(run))
+            # Else the leader would not know in a later run of the session what the member said.
+            run.scope.conversation = result.all_messages(output_tool_return_content=result.output)
         case TeamMode.BROADCAST:
             result = await run.lead(await _with_answers(run))
         case TeamMode.TASKS:

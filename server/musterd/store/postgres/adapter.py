@@ -1,41 +1,45 @@
 """The store port on PostgreSQL."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
+from musterd.domain.approval_store import NewApproval, Renewal, Resolution, Resolved
 from musterd.domain.event import Payload
+from musterd.domain.hook_store import ClaimedHookRun, HookQuery, HookRun
+from musterd.domain.orders import CancelOrder, CancelRecord, Inbox, Steer
 from musterd.domain.ports import (
     AskedQuestion,
     BoardRecord,
-    CancelOrder,
-    CancelRecord,
     ClaimedTask,
     CommitListener,
     Created,
     EventPage,
-    Inbox,
     Lost,
     NewTask,
     RequestKey,
-    Steer,
     Stored,
     TaskQuery,
     TaskWrite,
 )
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.queueing import Caps, Group
+from musterd.domain.session import Session, SessionEntry, SessionKey, SessionQuery
+from musterd.domain.session_store import LiveRun
 from musterd.domain.step import Journal
-from musterd.domain.task import Task
+from musterd.domain.task import Approval, Task
 from musterd.domain.team_board import Board, BoardCommand
-from musterd.store.encoding import from_micros
+from musterd.store.encoding import from_micros, to_micros
 from musterd.store.postgres import (
     appending,
+    approval_rows,
+    approvals,
     boards,
     canceling,
     claiming,
     creation,
     events,
+    hook_runs,
     inbox,
     journal,
     leases,
@@ -44,7 +48,10 @@ from musterd.store.postgres import (
     question_rows,
     questions,
     requests,
+    retention,
     rows,
+    session_deletion,
+    sessions,
     writing,
 )
 from musterd.store.postgres.connection import Database
@@ -52,6 +59,7 @@ from musterd.store.postgres.engine import Engine
 from musterd.store.postgres.failures import closed
 from musterd.store.postgres.schema import check_schema, migrate
 from musterd.store.postgres.statements import load_statement
+from musterd.store.retention import Retention
 
 FORGET_DEAD_SECONDS = 86_400.0
 """How long a name stays known whose lease has run out."""
@@ -62,14 +70,21 @@ _READ_NOW = load_statement("read_now")
 class PostgresStore:
     """A store in one PostgreSQL database, which any number of processes share.
 
-    Stored times are the database's own; `clock` is for tests, and replaces them. `open` raises StoreOpenError when the
-    database cannot be used, or with `migrates` False when its schema is not up to date.
+    Stored times are the database's own; `clock` is for tests, and replaces them. `retention` says what `maintain`
+    removes: without it, nothing. `open` raises StoreOpenError when the database cannot be used, or with `migrates`
+    False when its schema lacks something.
     """
 
     def __init__(
-        self, database: Database, clock: Callable[[], datetime] | None = None, *, migrates: bool = True
+        self,
+        database: Database,
+        clock: Callable[[], datetime] | None = None,
+        *,
+        migrates: bool = True,
+        retention: Retention | None = None,
     ) -> None:
         self._database = database
+        self._retention = retention or Retention()
         self._migrates = migrates
         self._clock = clock
         self._opened: Engine | None = None
@@ -129,15 +144,16 @@ class PostgresStore:
 
     async def has_claimable(self, owner: str) -> bool:
         """Return whether anything could be claimed if there were no caps."""
-        return await self._engine.read(partial(claiming.has_claimable, owner=owner))
+        now_micros = None if self._clock is None else to_micros(self._clock())
+        return await self._engine.read(partial(claiming.has_claimable, owner=owner, now_micros=now_micros))
 
     async def count_queued(self) -> int:
         """Return how many tasks are SUBMITTED."""
         return await self._engine.read(claiming.count_queued)
 
-    async def release_task(self, task_id: str, attempt: int) -> None:
+    async def release_task(self, task_id: str, attempt: int, *, may_park: bool = True) -> None:
         """Give up a task."""
-        call = partial(claiming.release_task, task_id=task_id, attempt=attempt)
+        call = partial(claiming.release_task, task_id=task_id, attempt=attempt, may_park=may_park)
         await self._engine.write(call, task_ids=(task_id,))
 
     async def park_for_identity(self, task_id: str, attempt: int, payload: Payload) -> Stored | Lost:
@@ -161,12 +177,12 @@ class PostgresStore:
 
     async def get_task(self, viewer: Viewer, task_id: str) -> Task:
         """Return a task. Raises TASK_NOT_FOUND."""
-        call = partial(rows.read_visible, viewer=viewer, task_id=task_id)
+        call = partial(rows.read_shown, viewer=viewer, task_id=task_id)
         return await self._engine.read(call, tenant_id=viewer.tenant_id)
 
     async def get_tasks(self, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
         """Return tasks in the order of the ids. Raises TASK_NOT_FOUND."""
-        call = partial(rows.read_many_visible, viewer=viewer, task_ids=task_ids)
+        call = partial(rows.read_many_shown, viewer=viewer, task_ids=task_ids)
         return await self._engine.read(call, tenant_id=viewer.tenant_id)
 
     async def list_tasks(self, query: TaskQuery) -> Sequence[Task]:
@@ -240,6 +256,48 @@ class PostgresStore:
         """Return a question. Raises LookupError when there is none."""
         return await self._engine.read(partial(question_rows.read_question, question_id=question_id))
 
+    async def request_approvals(
+        self, task_id: str, attempt: int, new: Sequence[NewApproval], *, seconds: float
+    ) -> Sequence[Approval] | Lost:
+        """Store approvals of a running task, or return them as they stand."""
+        call = partial(approvals.request_approvals, task_id=task_id, attempt=attempt, new=new, seconds=seconds)
+        return await self._engine.write(call, task_ids=(task_id,))
+
+    async def get_approvals(self, approval_ids: Sequence[str]) -> Sequence[Approval]:
+        """Return approvals. Raises LookupError for one that is not there."""
+        return await self._engine.read(partial(approval_rows.read_approvals, approval_ids=approval_ids))
+
+    async def expire_approvals(self, task_id: str, attempt: int) -> Sequence[Approval] | Lost:
+        """Close the approvals of a running task that nobody decided in time."""
+        call = partial(approvals.expire_approvals, task_id=task_id, attempt=attempt)
+        return await self._engine.write(call, task_ids=(task_id,))
+
+    async def resolve(
+        self,
+        viewer: Viewer,
+        task_id: str,
+        resolutions: Sequence[Resolution],
+        *,
+        user_id: str,
+        renewal: Renewal | None = None,
+        request: RequestKey | None,
+    ) -> Resolved:
+        """Decide about open approvals. Raises what the port says."""
+        call = partial(
+            approvals.resolve,
+            viewer=viewer,
+            task_id=task_id,
+            resolutions=resolutions,
+            user_id=user_id,
+            renewal=renewal,
+            request=request,
+        )
+        return await self._engine.write(call, task_ids=(task_id,), tenant_id=viewer.tenant_id)
+
+    async def park(self, task_id: str, attempt: int) -> Stored | Lost:
+        """Give up a task that waits for approvals alone."""
+        return await self._engine.write(partial(approvals.park, task_id=task_id, attempt=attempt), task_ids=(task_id,))
+
     async def change_board(
         self,
         team_task_id: str,
@@ -257,17 +315,89 @@ class PostgresStore:
         call = partial(boards.get_board, viewer=viewer, team_task_id=team_task_id)
         return await self._engine.read_snapshot(call, tenant_id=_tenant_of(viewer))
 
+    async def claim_hook_runs(self, owner: str, limit: int, running: Collection[str]) -> Sequence[ClaimedHookRun]:
+        """Take hooks whose time has come and that no living owner runs: one with a lease lives, and `owner` does."""
+        now_micros = None if self._clock is None else to_micros(self._clock())
+        find = partial(hook_runs.find_due, owner=owner, limit=limit, running=running, now_micros=now_micros)
+        # Looked for before their trees are locked, which come before all else.
+        if not (found := await self._engine.read(find)):
+            return ()
+        take = partial(hook_runs.take, owner=owner, found=found, running=running)
+        return await self._engine.write(take, task_ids=set(found.values()))
+
+    async def finish_hook_run(
+        self, hook_run_id: str, attempts: int, *, error: str | None, retry_seconds: float | None
+    ) -> bool:
+        """Store how an attempt at a hook ended. Returns False when it is not the current one."""
+        task_id = await self._engine.read(partial(hook_runs.find_task, hook_run_id=hook_run_id))
+        if task_id is None:
+            return False
+        end = partial(hook_runs.finish_hook_run, error=error, retry_seconds=retry_seconds)
+        call = partial(end, hook_run_id=hook_run_id, attempts=attempts)
+        return await self._engine.write(call, task_ids=(task_id,))
+
+    async def next_hook_time(self) -> datetime | None:
+        """Return when the next hook that waits may begin."""
+        micros = await self._engine.read(hook_runs.read_next_time)
+        return None if micros is None else from_micros(micros)
+
+    async def list_hook_runs(self, query: HookQuery) -> Sequence[HookRun]:
+        """Return a page of hook runs, newest first."""
+        call = partial(hook_runs.list_hook_runs, query=query)
+        return await self._engine.read(call, tenant_id=query.viewer.tenant_id)
+
+    async def get_hook_run(self, viewer: Viewer, hook_run_id: str) -> HookRun:
+        """Return a hook run. Raises HOOK_RUN_NOT_FOUND."""
+        call = partial(hook_runs.get_hook_run, viewer=viewer, hook_run_id=hook_run_id)
+        return await self._engine.read(call, tenant_id=viewer.tenant_id)
+
+    async def retry_hook_run(self, viewer: Viewer, hook_run_id: str, request: RequestKey | None) -> HookRun:
+        """Let a dead hook run begin again. Raises HOOK_RUN_NOT_FOUND or HOOK_RUN_NOT_RETRYABLE."""
+        run = await self.get_hook_run(viewer, hook_run_id)
+        call = partial(hook_runs.retry_hook_run, viewer=viewer, hook_run_id=hook_run_id, request=request)
+        return await self._engine.write(call, task_ids=(run.task_id,), tenant_id=viewer.tenant_id)
+
+    async def load_history(self, key: SessionKey) -> Sequence[SessionEntry]:
+        """Return all that runs have added to a session."""
+        return await self._engine.read(partial(sessions.load_history, key=key))
+
+    async def list_sessions(self, query: SessionQuery) -> Sequence[Session]:
+        """Return a page of a user's sessions, latest first."""
+        return await self._engine.read(partial(sessions.list_sessions, query=query), tenant_id=query.tenant_id)
+
+    async def get_session(self, key: SessionKey) -> Session:
+        """Return a session. Raises SESSION_NOT_FOUND."""
+        return await self._engine.read(partial(sessions.get_session, key=key), tenant_id=key.tenant_id)
+
+    async def read_session(self, key: SessionKey, *, after_position: int, limit: int) -> Sequence[SessionEntry]:
+        """Return a page of what runs have added to a session. Raises SESSION_NOT_FOUND."""
+        call = partial(sessions.read_session, key=key, after_position=after_position, limit=limit)
+        return await self._engine.read(call, tenant_id=key.tenant_id)
+
+    async def find_live_runs(self, key: SessionKey) -> Sequence[LiveRun]:
+        """Return the tasks of a session that have not ended."""
+        return await self._engine.read(partial(sessions.find_live_runs, key=key), tenant_id=key.tenant_id)
+
+    async def delete_session(self, key: SessionKey) -> None:
+        """Delete a session with all that its runs left. Raises SESSION_NOT_FOUND or SESSION_BUSY."""
+        is_deleted = False
+        while not is_deleted:
+            # Looked for before their trees are locked, which come before the session.
+            roots = await self._engine.read(partial(session_deletion.find_roots, key=key), tenant_id=key.tenant_id)
+            delete = partial(session_deletion.delete_session, key=key, locked=roots)
+            is_deleted = await self._engine.write(delete, root_task_ids=roots, tenant_id=key.tenant_id)
+
     async def add_lease(self, owner: str, seconds: float) -> None:
         """Let a new owner live so long. Raises ValueError for one that was there before."""
-        await self._engine.read(partial(leases.add_lease, owner=owner, seconds=seconds))
+        await self._engine.tell_life(partial(leases.add_lease, owner=owner, seconds=seconds))
 
     async def renew_lease(self, owner: str, seconds: float) -> bool:
         """Let an owner live so long from now. Returns False when it is dead already."""
-        return await self._engine.read(partial(leases.renew_lease, owner=owner, seconds=seconds)) is not None
+        return await self._engine.tell_life(partial(leases.renew_lease, owner=owner, seconds=seconds)) is not None
 
     async def end_lease(self, owner: str) -> None:
         """Let an owner be dead, so that others may take what it still holds."""
-        await self._engine.read(partial(leases.end_lease, owner=owner))
+        await self._engine.tell_life(partial(leases.end_lease, owner=owner))
 
     async def find_orders(self, owner: str) -> Sequence[str]:
         """Return the ids of the owner's tasks for which a message or an order to cancel waits."""
@@ -282,10 +412,12 @@ class PostgresStore:
         return await self._engine.read(partial(claiming.find_held, owner=owner))
 
     async def maintain(self) -> None:
-        """Make the partitions of the days ahead, and forget owners that have been dead for long."""
-        now = await self.now()
+        """Make the partitions of the days ahead, forget owners that have been dead for long, and remove what is old."""
+        now, engine = await self.now(), self._engine
         await self._engine.read(partial(partitions.ensure_partitions, now=now))
         await self._engine.read(partial(leases.forget_dead, seconds=FORGET_DEAD_SECONDS))
+        sweep = partial(retention.sweep, retention=self._retention, now=now, is_stopped=lambda: engine.is_closed)
+        await self._engine.read(sweep)
 
 
 def _tenant_of(viewer: Viewer | None) -> str | None:

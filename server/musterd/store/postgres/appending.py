@@ -8,10 +8,15 @@ from musterd.domain.event import Event
 from musterd.domain.ports import Lost, Stored, TaskWrite
 from musterd.domain.task import ComponentKind, ComponentRef, TaskState
 from musterd.store.encoding import EVENT_FORMAT, PAYLOAD_ENCODERS, from_micros, to_micros
-from musterd.store.postgres.connection import Connection, Row
+from musterd.store.postgres.connection import Connection
 from musterd.store.postgres.statements import load_statement
 
 _APPEND = load_statement("append")
+_FIND_REPEATED = load_statement("find_repeated")
+
+_LOST = Lost()
+_Held = tuple[int, str, str, str, str, int, int]
+_STATES = {state.value: state for state in TaskState}
 
 
 def only_append(writes: Sequence[TaskWrite]) -> bool:
@@ -23,6 +28,7 @@ def only_append(writes: Sequence[TaskWrite]) -> bool:
         one.number
         and one.state is None
         and one.usage is None
+        and one.is_waiting is None
         and one.output is None
         and one.error is None
         and not one.steps
@@ -35,56 +41,63 @@ async def append(
     connection: Connection, writes: Sequence[TaskWrite], clock: Callable[[], datetime] | None
 ) -> tuple[Sequence[Stored | Lost], Sequence[Event]]:
     """Append the events of fenced writes, and return the results with all the events. Commits by itself."""
-    rows = await connection.fetch(
+    firsts, kinds, data = _columns(writes)
+    rows: Sequence[_Held] = await connection.fetch(
         _APPEND,
         [one.task_id for one in writes],
         [one.attempt for one in writes],
         [one.number for one in writes],
+        firsts,
         [len(one.payloads) for one in writes],
-        *_columns(writes),
+        kinds,
+        data,
         EVENT_FORMAT,
         None if clock is None else to_micros(clock()),
     )
-    results: list[Stored | Lost] = [Lost()] * len(writes)
+    results: list[Stored | Lost] = [_LOST] * len(writes)
     events: list[Event] = []
-    for row in sorted(rows, key=_position):
-        index: int = row["position"] - 1
-        if row["before"] is not None:
-            stored = Stored(state=TaskState(row["state"]), events=_to_events(row, writes[index]))
-            results[index] = stored
-            events += stored.events
-        elif row["is_repeated"]:
-            results[index] = Stored(state=TaskState(row["state"]), events=())
+    create_time = from_micros(rows[0][-1] if rows else 0)
+    # Those of one tree are in their order. By place, for speed: this is the hot path.
+    for position, root_task_id, kind, component_id, state, before, _ in rows:
+        one, component = writes[position - 1], _component(kind, component_id)
+        added = tuple(
+            [
+                Event(root_task_id, one.task_id, sequence, create_time, component, payload)
+                for sequence, payload in enumerate(one.payloads, start=before + 1)
+            ]
+        )
+        results[position - 1] = Stored(state=_STATES[state], events=added)
+        events += added
+    if len(rows) < len(writes):
+        await _find_repeated(connection, writes, results)
     return results, events
 
 
-def _position(row: Row) -> int:
-    return row["position"]
+async def _find_repeated(connection: Connection, writes: Sequence[TaskWrite], results: list[Stored | Lost]) -> None:
+    """Tell of the writes that had no effect those that had it before from those that are lost."""
+    without = [index for index, result in enumerate(results) if isinstance(result, Lost)]
+    rows = await connection.fetch(
+        _FIND_REPEATED,
+        [writes[index].task_id for index in without],
+        [writes[index].attempt for index in without],
+        [writes[index].number for index in without],
+    )
+    for row in rows:
+        results[without[row["position"] - 1]] = Stored(state=_STATES[row["state"]], events=())
 
 
-def _columns(writes: Sequence[TaskWrite]) -> tuple[list[int], list[int], list[str], list[bytes]]:
-    """Return the events of writes: the position of the write and the place in it, both from 1, and the payload."""
-    positions: list[int] = []
-    places: list[int] = []
+def _columns(writes: Sequence[TaskWrite]) -> tuple[list[int], list[str], list[bytes]]:
+    """Return the place of the first event of each write, from 0, and the kinds and payloads of all events."""
+    firsts: list[int] = []
     kinds: list[str] = []
     data: list[bytes] = []
-    for position, one in enumerate(writes, start=1):
-        for place, payload in enumerate(one.payloads, start=1):
+    for one in writes:
+        firsts.append(len(data))
+        for payload in one.payloads:
             kind, encode = PAYLOAD_ENCODERS[type(payload)]
-            positions.append(position)
-            places.append(place)
             kinds.append(kind)
             data.append(encode(payload))
-    return positions, places, kinds, data
-
-
-def _to_events(row: Row, one: TaskWrite) -> tuple[Event, ...]:
-    root_task_id, task_id, create_time = row["root_task_id"], one.task_id, from_micros(row["create_time"])
-    component = _component(row["component_kind"], row["component_id"])
-    return tuple(
-        Event(root_task_id, task_id, sequence, create_time, component, payload)
-        for sequence, payload in enumerate(one.payloads, start=row["before"] + 1)
-    )
+    return firsts, kinds, data
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,8 @@ from dataclasses import replace
 from musterd.domain.board import TeamMessage, TodoRefused
 from musterd.domain.errors import MusterdError, Reason, task_not_found
 from musterd.domain.event import TeamMessageSent
-from musterd.domain.ports import BoardRecord, RequestKey, Steer
+from musterd.domain.orders import Steer
+from musterd.domain.ports import BoardRecord, RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.team_board import (
     Board,

@@ -85,8 +85,8 @@ class PostgresBus:
                     await _watch(connection)
                 finally:
                     await _close(connection)
-            except _FAILURES as error:
-                logger.warning("bus_listener_lost", error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, there must be a listener again
+                logger.warning("bus_listener_lost", error=str(error) or type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _send(self) -> None:
@@ -97,8 +97,8 @@ class PostgresBus:
                     await self._send_on(connection)
                 finally:
                     await _close(connection)
-            except _FAILURES as error:
-                logger.warning("bus_sender_lost", error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, there must be a sender again
+                logger.warning("bus_sender_lost", error=str(error) or type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _send_on(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import CancelRequested, TaskCanceled
-from musterd.domain.ports import CancelOrder, CancelRecord, RequestKey
+from musterd.domain.orders import CancelOrder, CancelRecord, Steer
+from musterd.domain.ports import RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.task import TaskState
+from musterd.store.postgres.approvals import unpark
 from musterd.store.postgres.endings import end_task
 from musterd.store.postgres.inbox import read_cancel_order, save_cancel_order
 from musterd.store.postgres.live import LiveTask
@@ -23,6 +25,7 @@ async def request_cancel(
     """Cancel a task and, with cascade, what is below it."""
     task = await read_visible(transaction.connection, viewer, task_id)
     outcome = await find_outcome(transaction.connection, request)
+    delivered: tuple[Steer, ...] = ()
     if outcome is None:
         # A claim holds no tree: only the locked row tells what the task is.
         targets = await _lock_targets(transaction, task_id, order)
@@ -35,13 +38,14 @@ async def request_cancel(
             )
         outcome = Outcome(task_id=task_id, was_canceled_before=state is TaskState.CANCELED)
         for target in targets:
-            await _order(transaction, target, order)
+            delivered += await _order(transaction, target, order)
         await save_outcome(transaction, request, outcome)
     interrupted = await _lock_targets(transaction, task_id, order)
     return CancelRecord(
         task=await transaction.read_task(task_id),
         to_interrupt=tuple(target.task_id for target in interrupted if target.state is TaskState.CANCELING),
         was_canceled_before=outcome.was_canceled_before,
+        delivered=delivered,
     )
 
 
@@ -54,16 +58,17 @@ async def _lock_targets(transaction: Transaction, task_id: str, order: CancelOrd
     return [target for target in found if target is not None]
 
 
-async def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> None:
+async def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tuple[Steer, ...]:
+    """Cancel one task, or order it; return what another turn of the same member gets in its place."""
     if task.state.is_terminal:
-        return
-    if task.state in _NOT_RUNNING:
-        await _end(transaction, task, order)
-        return
+        return ()
+    if task.state in _NOT_RUNNING or (task.state is TaskState.INPUT_REQUIRED and task.owner is None):
+        await unpark(transaction, task)
+        return await _end(transaction, task, order)
     if task.state is TaskState.CANCELING:
         earlier = await read_cancel_order(transaction.connection, task.task_id)
         if not order.hard or (earlier is not None and earlier.hard):
-            return
+            return ()
     else:
         transaction.change_state(task, TaskState.CANCELING)
     await save_cancel_order(transaction, task, order)
@@ -71,9 +76,10 @@ async def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -
         reason=order.reason, hard=order.hard, grace_seconds=order.grace_seconds, user_id=order.user_id
     )
     transaction.append(task, (requested,))
+    return ()
 
 
-async def _end(transaction: Transaction, task: LiveTask, order: CancelOrder) -> None:
+async def _end(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tuple[Steer, ...]:
     row = await transaction.read_task(task.task_id)
     canceled = TaskCanceled(reason=order.reason, usage=row.usage, output=row.output)
-    await end_task(transaction, task, TaskState.CANCELED, (canceled,))
+    return (await end_task(transaction, task, TaskState.CANCELED, (canceled,))).delivered

@@ -13,19 +13,25 @@ from musterd.domain.principal import Identity, Viewer
 from musterd.domain.queueing import Caps, Group
 from musterd.domain.task import Budget, Task, TaskError, TaskSpec, TaskState
 from musterd.store.encoding import USAGE_LIMITS
+from musterd.store.postgres.approvals import try_park
 from musterd.store.postgres.connection import Connection, Row
 from musterd.store.postgres.endings import end_task
 from musterd.store.postgres.requests import Outcome, find_outcome, save_outcome
 from musterd.store.postgres.rows import read_visible, to_spent, to_task
+from musterd.store.postgres.running import count_running, lock_groups, try_lock_groups
 from musterd.store.postgres.specs import load_specs, replace_identity
 from musterd.store.postgres.statements import load_statement
 from musterd.store.postgres.transaction import Transaction
 
 logger = structlog.get_logger(__name__)
 
+WIDTH_MAX = 500
+"""How many tasks a claim looks at in one round, unless it wants more."""
+
 _FIND_DEAD_OWNERS = load_statement("find_dead_owners")
 _FIND_CLAIMABLE = load_statement("find_claimable")
 _HAS_CLAIMABLE = load_statement("has_claimable")
+_WAKE = load_statement("wake_tasks")
 _FIND_HELD = load_statement("find_held")
 _TAKE = load_statement("take_tasks")
 _READ_TASKS = load_statement("read_tasks")
@@ -41,11 +47,53 @@ class Claim:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Claiming:
-    """A claim under way."""
+class _Room:
+    """How many tasks run in the groups that a claim has looked at, and which of them are full.
 
-    specs: dict[str, TaskSpec] = field(default_factory=dict[str, TaskSpec])
-    unreadable: dict[int, str] = field(default_factory=dict[int, str])
+    They are locked from then on. Only the first look waits for that: whoever waited in a later one could keep those
+    from going on who wait for what this one has locked. What is locked by others then counts as full.
+    """
+
+    connection: Connection
+    owner: str
+    caps: Caps
+    running: Mapping[Group, int]
+    full: set[Group]
+    counts: Counter[Group] = field(default_factory=Counter[Group])
+
+    def groups_of(self, row: Row) -> Sequence[tuple[Group, int]]:
+        groups = self.caps.of(row["tenant_id"], row["user_id"], row["root_task_id"])
+        # A root that nobody has begun is alone in its tree.
+        is_alone = row["attempt"] == 0 and row["task_id"] == row["root_task_id"]
+        return [(group, cap) for group, cap in groups if not (is_alone and group[0] == "tree")]
+
+    async def look_at(self, rows: Sequence[Row]) -> None:
+        """Count what runs in the groups of tasks, as far as that is not known."""
+        found = {group for row in rows for group, _ in self.groups_of(row)} - self.counts.keys() - self.full
+        if not found:
+            return
+        if self.counts:
+            locked = await try_lock_groups(self.connection, found)
+            self.full |= found.difference(locked)
+        else:
+            await lock_groups(self.connection, found)
+            locked = found
+        others = await count_running(self.connection, locked, not_of=self.owner)
+        self.counts.update({group: self.running.get(group, 0) + others[group] for group in locked})
+
+    def has_room(self, row: Row) -> bool:
+        """Whether the groups of a task have room for it."""
+        groups = self.groups_of(row)
+        reached = [group for group, cap in groups if group in self.full or self.counts[group] >= cap]
+        self.full.update(reached)
+        return not reached
+
+    def take(self, row: Row) -> bool:
+        """Count one more task, if its groups have room."""
+        if not self.has_room(row):
+            return False
+        self.counts.update(group for group, _ in self.groups_of(row))
+        return True
 
 
 async def find_held(connection: Connection, owner: str) -> Mapping[str, int]:
@@ -56,36 +104,38 @@ async def find_held(connection: Connection, owner: str) -> Mapping[str, int]:
 async def claim(transaction: Transaction, owner: str, limit: int, caps: Caps, running: Mapping[Group, int]) -> Claim:
     """Take tasks that nobody holds who lives. A task that another transaction has locked is passed over."""
     connection = transaction.connection
-    counts = Counter(running)
-    full = _find_full(caps, running)
+    await connection.execute(_WAKE, transaction.now_micros, limit)
+    room = _Room(connection=connection, owner=owner, caps=caps, running=running, full=_find_full(caps, running))
     dead = await _find_dead_owners(connection, owner)
-    claiming = _Claiming()
+    claimed: dict[str, TaskSpec] = {}
+    unreadable: dict[int, str] = {}
+    width = 0
     # Each round takes a task, finds one unreadable, or finds a group full, so that it ends.
-    while (room := limit - len(claiming.specs)) > 0:
-        found = await _find_claimable(connection, dead, room, full, claiming.unreadable)
+    while (wanted := limit - len(claimed)) > 0:
+        # The first ones of the queue may all be of full groups: each round looks further, so that it takes few.
+        width = max(wanted, min(2 * width, WIDTH_MAX))
+        found = await _find_claimable(connection, dead, width, room.full, unreadable)
         if not found:
             break
-        specs = await load_specs(connection, [row["number"] for row in found])
-        taken: list[int] = []
-        for row in found:
-            groups = caps.of(row["tenant_id"], row["user_id"], row["root_task_id"])
-            if reached := [group for group, cap in groups if counts[group] >= cap]:
-                full.update(reached)
-            elif isinstance(spec := specs[row["number"]], TaskSpec):
-                counts.update(group for group, _ in groups)
-                claiming.specs[row["task_id"]] = spec
-                taken.append(row["number"])
-            else:
+        await room.look_at(found)
+        chosen: list[Row] = []
+        eligible = [row for row in found if room.has_room(row)][:wanted]
+        specs = await load_specs(connection, [row["number"] for row in eligible])
+        for row in eligible:
+            if not isinstance(spec := specs[row["number"]], TaskSpec):
                 logger.error("spec_unreadable", task=row["task_id"], error=str(spec))
-                claiming.unreadable[row["number"]] = row["task_id"]
-        if taken:
-            await connection.execute(_TAKE, taken, owner, transaction.now_micros)
-    return Claim(claimed=await _read_claimed(connection, claiming.specs), unreadable=list(claiming.unreadable.values()))
+                unreadable[row["number"]] = row["task_id"]
+            elif room.take(row):
+                claimed[row["task_id"]] = spec
+                chosen.append(row)
+        if chosen:
+            await connection.execute(_TAKE, [row["number"] for row in chosen], owner, transaction.now_micros)
+    return Claim(claimed=await _read_claimed(connection, claimed), unreadable=list(unreadable.values()))
 
 
-async def has_claimable(connection: Connection, owner: str) -> bool:
-    """Return whether there is a task that nobody holds who lives."""
-    return await connection.fetchval(_HAS_CLAIMABLE, await _find_dead_owners(connection, owner))
+async def has_claimable(connection: Connection, owner: str, now_micros: int | None) -> bool:
+    """Return whether there is a task that nobody holds who lives, and that need not wait. No time is the database's."""
+    return await connection.fetchval(_HAS_CLAIMABLE, await _find_dead_owners(connection, owner), now_micros)
 
 
 async def _find_dead_owners(connection: Connection, owner: str) -> Sequence[str]:
@@ -153,10 +203,10 @@ async def end_unreadable(transaction: Transaction, task_ids: Sequence[str]) -> N
         await end_task(transaction, task, TaskState.FAILED, (TaskFailed(error=error, usage=task.usage),), error=error)
 
 
-async def release_task(transaction: Transaction, task_id: str, attempt: int) -> None:
-    """Make a task claimable."""
+async def release_task(transaction: Transaction, task_id: str, attempt: int, *, may_park: bool) -> None:
+    """Make a task claimable, or park it when it may be and waits for approvals alone."""
     task = await transaction.find(task_id)
-    if task is not None and task.is_held(attempt):
+    if task is not None and task.is_held(attempt) and not (may_park and await try_park(transaction, task)):
         transaction.release(task)
 
 

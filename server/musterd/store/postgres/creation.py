@@ -7,16 +7,19 @@ from musterd.domain.ports import Created, NewTask
 from musterd.domain.queueing import QUEUE_STEP_SECONDS
 from musterd.domain.task import Budget, Task, TaskState
 from musterd.store.encoding import LABELS, TEXT, USAGE_LIMITS
-from musterd.store.new_tasks import task_of
+from musterd.store.new_tasks import capped_groups_of, left_to_queue, task_of
 from musterd.store.postgres.failures import RETRY_AFTER_SECONDS
 from musterd.store.postgres.live import LiveTask, LiveTree
 from musterd.store.postgres.messages import hand_over
 from musterd.store.postgres.requests import Outcome, find_outcome, save_outcome
 from musterd.store.postgres.rows import NO_USAGE, to_spent, to_task
+from musterd.store.postgres.running import count_running, lock_groups
+from musterd.store.postgres.sessions import take_session
 from musterd.store.postgres.specs import save_spec
 from musterd.store.postgres.statements import load_statement
 from musterd.store.postgres.tenants import serve
 from musterd.store.postgres.transaction import Transaction
+from musterd.store.sessions import BLOCKED_UNTIL, begins_session_run
 
 _MICROS_PER_DAY = 24 * 60 * 60 * 1_000_000
 _QUEUE_STEP_MICROS = round(QUEUE_STEP_SECONDS * 1_000_000)
@@ -37,9 +40,13 @@ async def create_task(transaction: Transaction, new: NewTask) -> Created:
     if is_child and await transaction.find(new.task_id) is not None:
         return await _find_earlier(transaction, new.task_id)
     parent = await _find_parent(transaction, new) if is_child else None
+    # Before all that is locked here but the tree: runs of a session come one after the other.
+    is_blocked = begins_session_run(new) and not await take_session(transaction, new)
+    if is_blocked or await _is_too_many(transaction, new):
+        new = left_to_queue(new)
     await _check_queue(transaction, new)
     tree = await _insert_tree(transaction, new) if parent is None else parent.tree
-    task = await _insert_task(transaction, new, tree)
+    task = await _insert_task(transaction, new, tree, is_blocked=is_blocked)
     await save_spec(transaction.connection, task.number, new.spec)
     await save_outcome(transaction, new.request, Outcome(task_id=new.task_id))
     if parent is not None:
@@ -86,6 +93,16 @@ async def _find_parent(transaction: Transaction, new: NewTask) -> LiveTask:
     return parent
 
 
+async def _is_too_many(transaction: Transaction, new: NewTask) -> bool:
+    """Whether a new task that is to run at once must wait for a cap; if not, nobody else takes its place meanwhile."""
+    groups = capped_groups_of(new)
+    if not groups:
+        return False
+    await lock_groups(transaction.connection, groups)
+    counts = await count_running(transaction.connection, groups, also_of=new.owner)
+    return any(counts[group] >= cap for group, cap in groups.items())
+
+
 async def _check_queue(transaction: Transaction, new: NewTask) -> None:
     if new.owner is not None or new.max_queued is None:
         return
@@ -116,7 +133,7 @@ async def _insert_tree(transaction: Transaction, new: NewTask) -> LiveTree:
     )
 
 
-async def _insert_task(transaction: Transaction, new: NewTask, tree: LiveTree) -> LiveTask:
+async def _insert_task(transaction: Transaction, new: NewTask, tree: LiveTree, *, is_blocked: bool) -> LiveTask:
     spec, now = new.spec, transaction.now_micros
     is_owned = new.owner is not None
     state = TaskState.WORKING if is_owned else TaskState.SUBMITTED
@@ -142,6 +159,7 @@ async def _insert_task(transaction: Transaction, new: NewTask, tree: LiveTree) -
         new.request.request_id if new.request is not None else None,
         TEXT.encode(new.description) if new.description else None,
         new.outlives_parent,
+        BLOCKED_UNTIL if is_blocked else None,
     )
     return transaction.remember(
         LiveTask(
@@ -154,6 +172,7 @@ async def _insert_task(transaction: Transaction, new: NewTask, tree: LiveTree) -
             attempt=attempt,
             last_write=0,
             owner=new.owner,
+            is_waiting=False,
             usage=NO_USAGE,
         )
     )

@@ -19,6 +19,7 @@ from musterd.store.postgres.failures import (
     outcome_unknown,
     told_to_callers,
 )
+from musterd.store.postgres.kept import KeptConnection
 from musterd.store.postgres.roots import Roots
 from musterd.store.postgres.statements import load_statement
 from musterd.store.postgres.tenants import serve
@@ -53,16 +54,25 @@ class Engine:
         self._pool = pool
         self._clock = clock
         self._on_commit = on_commit
+        self._appending = KeptConnection(pool)
+        self._living = KeptConnection(pool)
         self._roots = Roots()
         self._locks = TreeLocks()
         self._running: set[asyncio.Task[Any]] = set()
         self._is_closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is taken in any more: what takes long should come to its end."""
+        return self._is_closed
 
     async def close(self) -> None:
         """Finish what was taken in, then close the connections."""
         self._is_closed = True
         if self._running:
             await asyncio.wait(self._running)
+        await self._appending.close()
+        await self._living.close()
         await self._pool.close()
 
     async def read(self, call: Read[T], *, tenant_id: str | None = None) -> T:
@@ -70,6 +80,10 @@ class Engine:
         if tenant_id is None:
             return await self._finish(self._read(call))
         return await self._finish(self._read_in_transaction(call, tenant_id, "read_committed"))
+
+    async def tell_life(self, call: Read[T]) -> T:
+        """Run a single statement about a lease: it has a connection of its own, for all others may be waiting."""
+        return await self._finish(self._tell_life(call))
 
     async def read_snapshot(self, call: Read[T], *, tenant_id: str | None = None) -> T:
         """Run statements that all see one state of the database."""
@@ -113,6 +127,11 @@ class Engine:
             async with self._pool.acquire() as connection:
                 return await call(connection)
 
+    async def _tell_life(self, call: Read[T]) -> T:
+        with told_to_callers():
+            async with self._living.use() as connection:
+                return await call(connection)
+
     async def _read_in_transaction(
         self, call: Read[T], tenant_id: str | None, isolation: Literal["read_committed", "repeatable_read"]
     ) -> T:
@@ -134,7 +153,7 @@ class Engine:
 
     async def _execute(self, call: Statement[T], root_task_ids: Collection[str]) -> T:
         del root_task_ids
-        async with self._pool.acquire() as connection:
+        async with self._appending.use() as connection:
             result, events = await call(connection)
             self._publish(events)
         return result

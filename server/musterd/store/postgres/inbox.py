@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from musterd.domain.errors import MusterdError, Reason
-from musterd.domain.ports import CancelOrder, Inbox, RequestKey, Steer, SteerState
+from musterd.domain.orders import CancelOrder, Inbox, Steer, SteerState
+from musterd.domain.ports import RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.task import Task, TaskState
 from musterd.store.encoding import CANCEL_ORDER, TEXT

@@ -49,6 +49,7 @@ class LiveTask:
     attempt: int
     last_write: int
     owner: str | None
+    is_waiting: bool
     usage: Usage
 
     def is_held(self, attempt: int) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from musterd.domain.board import LEADER, TeamMessage
 from musterd.domain.ids import derived_id
-from musterd.domain.ports import Steer, SteerState
+from musterd.domain.orders import Steer, SteerState
+from musterd.store.encoding import TEXT
 from musterd.store.postgres.inbox import insert_steer
 from musterd.store.postgres.live import LiveTask
 from musterd.store.postgres.statements import load_statement
@@ -47,6 +48,10 @@ async def find_turn(transaction: Transaction, team_task_id: str, member: str) ->
     return await transaction.connection.fetchval(_FIND_TURN, team_task_id, member)
 
 
-async def hand_over(transaction: Transaction, team_number: int, member: str, task_id: str) -> None:
-    """Give a task what its member has not read: what waits, and what an earlier task ended without reading."""
-    await transaction.connection.execute(_HAND_OVER, team_number, member, task_id)
+async def hand_over(transaction: Transaction, team_number: int, member: str, task_id: str) -> tuple[Steer, ...]:
+    """Give a task what its member has not read, and return it: what waits, and what an earlier task did not read."""
+    rows = await transaction.connection.fetch(_HAND_OVER, team_number, member, task_id)
+    return tuple(
+        Steer(steer_id=row["entry_id"], task_id=task_id, message=TEXT.decode(row["body"]), user_id="")
+        for row in sorted(rows, key=lambda row: row["position"])
+    )

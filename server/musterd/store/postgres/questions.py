@@ -9,6 +9,7 @@ from musterd.domain.ports import AskedQuestion, Lost, QuestionState, RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.task import Question, Task, TaskState, can_change
 from musterd.store.encoding import TEXT, to_micros
+from musterd.store.postgres.approval_rows import find_open_requests
 from musterd.store.postgres.live import LiveTask
 from musterd.store.postgres.question_rows import find_question, read_open_questions, read_question
 from musterd.store.postgres.requests import Outcome, find_outcome, save_outcome
@@ -85,7 +86,8 @@ async def _close(transaction: Transaction, task: LiveTask, values: tuple[object,
     await transaction.connection.execute(_CLOSE, *values)
     transaction.append(task, (payload,))
     # One that waits for something else by now goes on waiting.
-    if task.state is TaskState.INPUT_REQUIRED and not await read_open_questions(transaction.connection, task.task_id):
+    open_ones = await find_open_requests(transaction.connection, task.task_id)
+    if task.state is TaskState.INPUT_REQUIRED and not any(open_ones):
         _change_state(transaction, task, TaskState.WORKING)
 
 

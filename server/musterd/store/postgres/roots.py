@@ -27,8 +27,11 @@ class Roots:
 
     async def of(self, task_ids: Collection[str], pool: "asyncpg.Pool[asyncpg.Record]") -> Collection[str]:
         """Return the ids of the trees of tasks, of those that exist."""
-        unknown = [task_id for task_id in task_ids if task_id not in self._known]
+        # Kept apart: what was known at first may be forgotten while the others are looked for.
+        known = {task_id: self._known[task_id] for task_id in task_ids if task_id in self._known}
+        unknown = [task_id for task_id in task_ids if task_id not in known]
         if unknown:
-            for row in await pool.fetch(_FIND, unknown):
-                self._known[row["task_id"]] = row["root_task_id"]
-        return {self._known[task_id] for task_id in task_ids if task_id in self._known}
+            found = {row["task_id"]: row["root_task_id"] for row in await pool.fetch(_FIND, unknown)}
+            self._known |= found
+            known |= found
+        return set(known.values())

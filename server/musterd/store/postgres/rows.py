@@ -6,12 +6,13 @@ from datetime import datetime
 from musterd.domain.errors import task_not_found
 from musterd.domain.principal import Viewer
 from musterd.domain.task import ComponentKind, ComponentRef, Priority, Question, Task, TaskState, Usage
-from musterd.store.encoding import ERROR, LABELS, OUTPUT, TEXT, USAGE, from_micros
+from musterd.store.encoding import APPROVAL, ERROR, LABELS, OUTPUT, TEXT, USAGE, from_micros
 from musterd.store.postgres.connection import Connection, Row
 from musterd.store.postgres.statements import load_statement
 
 _READ = load_statement("read_task")
 _READ_VISIBLE = load_statement("read_visible_tasks")
+_READ_SHOWN = load_statement("read_shown_tasks")
 _READ_NUMBER = load_statement("read_number")
 _READ_DESCENDANTS = load_statement("read_descendants")
 _FIND_LIVE_DESCENDANTS = load_statement("find_live_descendants")
@@ -75,6 +76,9 @@ def to_task(row: Row) -> Task:
         outlives_parent=row["outlives_parent"],
         tree_usage=to_spent(row) if row["parent_task_id"] is None else None,
         questions=tuple(_to_question(row["task_id"], question) for question in row["open_questions"] or ()),
+        approvals=tuple(APPROVAL.decode(body) for body in row["open_approvals"] or ()),
+        parked_seconds=row["parked_micros"] / 1_000_000,
+        parked_count=row["parked_count"],
     )
 
 
@@ -102,16 +106,22 @@ async def read_task(connection: Connection, task_id: str) -> Task:
 
 
 async def read_visible(connection: Connection, viewer: Viewer, task_id: str) -> Task:
-    """Return a task that the viewer may see. Raises TASK_NOT_FOUND."""
-    return (await read_many_visible(connection, viewer, (task_id,)))[0]
+    """Return a task that is the viewer's to change. Raises TASK_NOT_FOUND."""
+    row = await connection.fetchrow(_READ_VISIBLE, [task_id], viewer.tenant_id, viewer.user_id)
+    if row is None:
+        raise task_not_found(task_id)
+    return to_task(row)
 
 
-async def read_many_visible(connection: Connection, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
-    """Return the tasks in the order of the ids. Raises TASK_NOT_FOUND for the first that is not visible."""
-    found = {
-        row["task_id"]: to_task(row)
-        for row in await connection.fetch(_READ_VISIBLE, list(task_ids), viewer.tenant_id, viewer.user_id)
-    }
+async def read_shown(connection: Connection, viewer: Viewer, task_id: str) -> Task:
+    """Return a task that the viewer may look at, as one who approves too. Raises TASK_NOT_FOUND."""
+    return (await read_many_shown(connection, viewer, (task_id,)))[0]
+
+
+async def read_many_shown(connection: Connection, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
+    """Return the tasks in the order of the ids. Raises TASK_NOT_FOUND for the first that is not to be looked at."""
+    seen_by = (viewer.tenant_id, viewer.user_id, viewer.approver_id or None)
+    found = {row["task_id"]: to_task(row) for row in await connection.fetch(_READ_SHOWN, list(task_ids), *seen_by)}
     for task_id in task_ids:
         if task_id not in found:
             raise task_not_found(task_id)

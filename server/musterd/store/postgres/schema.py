@@ -47,7 +47,7 @@ async def migrate(database: Database, now: datetime | None) -> None:
 
 
 async def check_schema(database: Database) -> None:
-    """Raise StoreOpenError unless the schema is as this version wants it."""
+    """Raise StoreOpenError unless the schema has all that this version wants, and what else it has does no harm."""
     connection = await database.connect()
     try:
         _check_version(connection.get_server_version().major)
@@ -71,7 +71,9 @@ async def _apply_pending(connection: "asyncpg.Connection[asyncpg.Record]") -> No
     for migration in find_pending(load_migrations(__package__ or ""), await _read_applied(connection)):
         async with connection.transaction():
             await connection.execute(migration.sql)
-            await connection.execute(_INSERT_MIGRATION, migration.number, migration.name, migration.sha256)
+            await connection.execute(
+                _INSERT_MIGRATION, migration.number, migration.name, migration.sha256, migration.needs
+            )
 
 
 async def _read_applied(connection: "asyncpg.Connection[asyncpg.Record]") -> Mapping[int, Applied]:
@@ -81,4 +83,4 @@ async def _read_applied(connection: "asyncpg.Connection[asyncpg.Record]") -> Map
     elif "migration" not in tables:
         raise StoreOpenError("the schema has tables of something else than musterd: name another")
     rows = await connection.fetch(_READ_MIGRATIONS)
-    return {row["number"]: Applied(name=row["name"], sha256=row["sha256"]) for row in rows}
+    return {row["number"]: Applied(name=row["name"], sha256=row["sha256"], needs=row["needs"]) for row in rows}

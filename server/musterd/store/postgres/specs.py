@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from musterd.domain.principal import Identity
 from musterd.domain.task import TaskSpec
@@ -61,8 +62,14 @@ def _decode(row: Row) -> TaskSpec:
     return SPEC.decode(row["spec"])
 
 
-async def replace_identity(connection: Connection, task_number: int, identity: Identity) -> None:
-    """Let a task run under another identity."""
+async def replace_identity(
+    connection: Connection, task_number: int, identity: Identity, *, before: datetime | None = None
+) -> bool:
+    """Let a task run under another identity, if its own is older than `before`. Returns whether it does."""
     (row,) = await connection.fetch(_READ, [task_number])
-    spec = replace(_decode(row), identity=identity)
+    former = _decode(row)
+    if before is not None and former.identity.captured_at > before:
+        return False
+    spec = replace(former, identity=identity)
     await connection.execute(_REPLACE, task_number, row["tenant_id"], SPEC_FORMAT, SPEC.encode(spec))
+    return True

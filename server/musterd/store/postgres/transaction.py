@@ -134,6 +134,11 @@ class Transaction:
         task.owner = None
         self.update(task)
 
+    def note_waiting(self, task: LiveTask, *, is_waiting: bool) -> None:
+        """Note whether a task waits for others, and holds no slot."""
+        task.is_waiting = is_waiting
+        self._change(task)
+
     def count_write(self, task: LiveTask, number: int) -> None:
         """Note the number of a write; 0 is none."""
         if number > task.last_write:
@@ -154,7 +159,7 @@ class Transaction:
         await self.connection.execute(
             _FLUSH,
             *_columns(trees, 8),
-            *_columns(tasks, 11),
+            *_columns(tasks, 12),
             *_columns(events, 7),
             self.now_micros,
             EVENT_FORMAT,
@@ -168,6 +173,7 @@ class Transaction:
             task.attempt,
             task.last_write,
             task.owner,
+            task.is_waiting,
             None if change.usage is None else USAGE.encode(change.usage),
             None if change.output is None else OUTPUT.encode(change.output),
             None if change.error is None else ERROR.encode(change.error),
@@ -205,5 +211,6 @@ def _to_live(row: Row, tree: LiveTree) -> LiveTask:
         attempt=row["attempt"],
         last_write=row["last_write"],
         owner=row["owner"],
+        is_waiting=row["is_waiting"],
         usage=rows.to_usage(row["usage"]),
     )

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from musterd.domain.event import Payload
 from musterd.domain.ports import Lost, Stored, TaskWrite
 from musterd.domain.step import StepRecord
-from musterd.domain.task import TaskState, can_change
+from musterd.domain.task import TaskState, Usage, can_change
 from musterd.store.postgres.endings import end_task
+from musterd.store.postgres.hook_runs import save_hook_runs
 from musterd.store.postgres.inbox import mark_applied
 from musterd.store.postgres.journal import save_steps
 from musterd.store.postgres.live import LiveTask
@@ -29,21 +30,42 @@ async def _write_one(
     if task is None:
         return Lost()
     if task.has_had(one.attempt, one.number):
-        return Stored(state=task.state, events=())
+        return Stored(state=task.state, events=(), tree_spent=_spent(task, one))
     end = one.state if one.state is not None and one.state.is_terminal else None
     if not task.is_held(one.attempt) or (end is not None and not can_change(task.state, end)):
         return Lost()
     transaction.count_write(task, one.number)
+    if one.is_waiting is not None:
+        transaction.note_waiting(task, is_waiting=one.is_waiting)
     if one.applied_steer_ids:
         await mark_applied(transaction, task.task_id, one.applied_steer_ids)
     steps += [(task, step) for step in one.steps]
     if end is not None:
-        events = await end_task(
-            transaction, task, end, one.payloads, usage=one.usage, output=one.output, error=one.error
+        ended = await end_task(
+            transaction,
+            task,
+            end,
+            one.payloads,
+            usage=one.usage,
+            output=one.output,
+            error=one.error,
+            history=one.history,
         )
-        return Stored(state=end, events=events)
+        await save_hook_runs(transaction, task, one.hook_runs)
+        return Stored(
+            state=end,
+            events=ended.events,
+            tree_spent=_spent(task, one),
+            delivered=ended.delivered,
+            frees_session=ended.frees_session,
+        )
     _store_columns(transaction, task, one)
-    return Stored(state=task.state, events=transaction.append(task, one.payloads))
+    events = transaction.append(task, one.payloads)
+    return Stored(state=task.state, events=events, tree_spent=_spent(task, one))
+
+
+def _spent(task: LiveTask, one: TaskWrite) -> Usage | None:
+    return task.tree.spent if one.usage is not None else None
 
 
 def _store_columns(transaction: Transaction, task: LiveTask, one: TaskWrite) -> None:

@@ -2,51 +2,59 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from musterd.domain.approval_store import NewApproval, Renewal, Resolution, Resolved
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import Payload
+from musterd.domain.hook_store import ClaimedHookRun, HookQuery, HookRun
+from musterd.domain.orders import CancelOrder, CancelRecord, Inbox, Steer
 from musterd.domain.ports import (
     AskedQuestion,
     BoardRecord,
-    CancelOrder,
-    CancelRecord,
     ClaimedTask,
     CommitListener,
     Created,
     EventPage,
-    Inbox,
     Lost,
     NewTask,
     RequestKey,
-    Steer,
     Stored,
     TaskQuery,
     TaskWrite,
 )
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.queueing import Caps, Group
+from musterd.domain.session import Session, SessionEntry, SessionKey, SessionQuery
+from musterd.domain.session_store import LiveRun
 from musterd.domain.step import Journal
-from musterd.domain.task import Task
+from musterd.domain.task import Approval, Task
 from musterd.domain.team_board import Board, BoardCommand
-from musterd.store.encoding import to_micros
+from musterd.store.encoding import from_micros, to_micros
+from musterd.store.retention import Retention
 from musterd.store.sqlite import (
+    approval_rows,
+    approvals,
     boards,
     canceling,
     claiming,
     creation,
     events,
+    hook_runs,
     inbox,
     journal,
     listing,
     question_rows,
     questions,
     requests,
+    retention,
     rows,
+    session_deletion,
+    sessions,
     writing,
 )
 from musterd.store.sqlite.database import Database, open_database
@@ -66,11 +74,15 @@ class SqliteStore:
     """A store in one SQLite file on a local disk, for one process at a time.
 
     One thread writes, in groups that share a commit, and one reads; the event loop waits for neither. `clock` is where
-    stored times come from. `open` raises StoreOpenError when the file cannot be used or another process has it.
+    stored times come from; `retention` says what `maintain` removes: without it, nothing. `open` raises StoreOpenError
+    when the file cannot be used or another process has it.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, path: Path, clock: Callable[[], datetime] = utc_now, *, retention: Retention | None = None
+    ) -> None:
         self._path = path
+        self._retention = retention or Retention()
         self._clock = clock
         self._database: Database | None = None
         self._writer: Worker[Transaction] | None = None
@@ -115,7 +127,7 @@ class SqliteStore:
 
     async def has_claimable(self, owner: str) -> bool:
         """Return whether anything could be claimed if there were no caps."""
-        return bool(await self._read(partial(claiming.find_claimable, owner=owner, limit=1)))
+        return await self._read(partial(claiming.has_claimable, owner=owner, now_micros=to_micros(self._clock())))
 
     async def add_lease(self, owner: str, seconds: float) -> None:
         """Do nothing: the file has one process, which lives as long as it has it."""
@@ -132,7 +144,8 @@ class SqliteStore:
         return await self._read(partial(claiming.find_held, owner=owner))
 
     async def maintain(self) -> None:
-        """Do nothing: SQLite looks after itself."""
+        """Remove what is old."""
+        await retention.sweep(self._read, self._write, self._retention, self._clock())
 
     async def find_orders(self, owner: str) -> Sequence[str]:
         """Return the ids of the owner's tasks for which a message or an order to cancel waits."""
@@ -146,9 +159,9 @@ class SqliteStore:
         """Return how many tasks are SUBMITTED."""
         return await self._read(claiming.count_queued)
 
-    async def release_task(self, task_id: str, attempt: int) -> None:
+    async def release_task(self, task_id: str, attempt: int, *, may_park: bool = True) -> None:
         """Give up a task."""
-        await self._write(partial(claiming.release_task, task_id=task_id, attempt=attempt))
+        await self._write(partial(claiming.release_task, task_id=task_id, attempt=attempt, may_park=may_park))
 
     async def park_for_identity(self, task_id: str, attempt: int, payload: Payload) -> Stored | Lost:
         """Set a claimed task to AUTH_REQUIRED."""
@@ -171,11 +184,11 @@ class SqliteStore:
 
     async def get_task(self, viewer: Viewer, task_id: str) -> Task:
         """Return a task. Raises TASK_NOT_FOUND."""
-        return await self._read(partial(rows.read_visible, viewer=viewer, task_id=task_id))
+        return await self._read(partial(rows.read_shown, viewer=viewer, task_id=task_id))
 
     async def get_tasks(self, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
         """Return tasks in the order of the ids. Raises TASK_NOT_FOUND."""
-        return await self._read(partial(rows.read_many_visible, viewer=viewer, task_ids=task_ids))
+        return await self._read(partial(rows.read_many_shown, viewer=viewer, task_ids=task_ids))
 
     async def list_tasks(self, query: TaskQuery) -> Sequence[Task]:
         """Return a page of tasks, newest first."""
@@ -251,6 +264,48 @@ class SqliteStore:
         """Return a question. Raises LookupError when there is none."""
         return await self._read(partial(question_rows.read_question, question_id=question_id))
 
+    async def request_approvals(
+        self, task_id: str, attempt: int, new: Sequence[NewApproval], *, seconds: float
+    ) -> Sequence[Approval] | Lost:
+        """Store approvals of a running task, or return them as they stand."""
+        call = partial(approvals.request_approvals, task_id=task_id, attempt=attempt, new=new, seconds=seconds)
+        return await self._write(call)
+
+    async def get_approvals(self, approval_ids: Sequence[str]) -> Sequence[Approval]:
+        """Return approvals. Raises LookupError for one that is not there."""
+        return await self._read(partial(approval_rows.read_approvals, approval_ids=approval_ids))
+
+    async def expire_approvals(self, task_id: str, attempt: int) -> Sequence[Approval] | Lost:
+        """Close the approvals of a running task that nobody decided in time."""
+        return await self._write(partial(approvals.expire_approvals, task_id=task_id, attempt=attempt))
+
+    async def resolve(
+        self,
+        viewer: Viewer,
+        task_id: str,
+        resolutions: Sequence[Resolution],
+        *,
+        user_id: str,
+        renewal: Renewal | None = None,
+        request: RequestKey | None,
+    ) -> Resolved:
+        """Decide about open approvals. Raises what the port says."""
+        return await self._write(
+            partial(
+                approvals.resolve,
+                viewer=viewer,
+                task_id=task_id,
+                resolutions=resolutions,
+                user_id=user_id,
+                renewal=renewal,
+                request=request,
+            )
+        )
+
+    async def park(self, task_id: str, attempt: int) -> Stored | Lost:
+        """Give up a task that waits for approvals alone."""
+        return await self._write(partial(approvals.park, task_id=task_id, attempt=attempt))
+
     async def change_board(
         self,
         team_task_id: str,
@@ -267,6 +322,59 @@ class SqliteStore:
     async def get_board(self, viewer: Viewer | None, team_task_id: str) -> Board:
         """Return a team's whole board. Raises TASK_NOT_FOUND or BOARD_NOT_FOUND."""
         return await self._read(partial(boards.get_board, viewer=viewer, team_task_id=team_task_id))
+
+    async def claim_hook_runs(self, owner: str, limit: int, running: Collection[str]) -> Sequence[ClaimedHookRun]:
+        """Take hooks whose time has come, and those of other owners: none of them lives."""
+        return await self._write(partial(hook_runs.claim_hook_runs, owner=owner, limit=limit, running=running))
+
+    async def finish_hook_run(
+        self, hook_run_id: str, attempts: int, *, error: str | None, retry_seconds: float | None
+    ) -> bool:
+        """Store how an attempt at a hook ended. Returns False when it is not the current one."""
+        end = partial(hook_runs.finish_hook_run, error=error, retry_seconds=retry_seconds)
+        return await self._write(partial(end, hook_run_id=hook_run_id, attempts=attempts))
+
+    async def next_hook_time(self) -> datetime | None:
+        """Return when the next hook that waits may begin."""
+        micros = await self._read(hook_runs.read_next_time)
+        return None if micros is None else from_micros(micros)
+
+    async def list_hook_runs(self, query: HookQuery) -> Sequence[HookRun]:
+        """Return a page of hook runs, newest first."""
+        return await self._read(partial(hook_runs.list_hook_runs, query=query))
+
+    async def get_hook_run(self, viewer: Viewer, hook_run_id: str) -> HookRun:
+        """Return a hook run. Raises HOOK_RUN_NOT_FOUND."""
+        return await self._read(partial(hook_runs.get_hook_run, viewer=viewer, hook_run_id=hook_run_id))
+
+    async def retry_hook_run(self, viewer: Viewer, hook_run_id: str, request: RequestKey | None) -> HookRun:
+        """Let a dead hook run begin again. Raises HOOK_RUN_NOT_FOUND or HOOK_RUN_NOT_RETRYABLE."""
+        call = partial(hook_runs.retry_hook_run, viewer=viewer, hook_run_id=hook_run_id, request=request)
+        return await self._write(call)
+
+    async def load_history(self, key: SessionKey) -> Sequence[SessionEntry]:
+        """Return all that runs have added to a session."""
+        return await self._read(partial(sessions.load_history, key=key))
+
+    async def list_sessions(self, query: SessionQuery) -> Sequence[Session]:
+        """Return a page of a user's sessions, latest first."""
+        return await self._read(partial(sessions.list_sessions, query=query))
+
+    async def get_session(self, key: SessionKey) -> Session:
+        """Return a session. Raises SESSION_NOT_FOUND."""
+        return await self._read(partial(sessions.get_session, key=key))
+
+    async def read_session(self, key: SessionKey, *, after_position: int, limit: int) -> Sequence[SessionEntry]:
+        """Return a page of what runs have added to a session. Raises SESSION_NOT_FOUND."""
+        return await self._read(partial(sessions.read_session, key=key, after_position=after_position, limit=limit))
+
+    async def find_live_runs(self, key: SessionKey) -> Sequence[LiveRun]:
+        """Return the tasks of a session that have not ended."""
+        return await self._read(partial(sessions.find_live_runs, key=key))
+
+    async def delete_session(self, key: SessionKey) -> None:
+        """Delete a session with all that its runs left. Raises SESSION_NOT_FOUND or SESSION_BUSY."""
+        await self._write(partial(session_deletion.delete_session, key=key))
 
     def _write(self, call: Callable[[Transaction], T]) -> asyncio.Future[T]:
         if self._writer is None:

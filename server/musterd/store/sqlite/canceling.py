@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import CancelRequested, TaskCanceled
-from musterd.domain.ports import CancelOrder, CancelRecord, RequestKey
+from musterd.domain.orders import CancelOrder, CancelRecord, Steer
+from musterd.domain.ports import RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.task import TaskState
+from musterd.store.sqlite.approvals import unpark
 from musterd.store.sqlite.endings import end_task
 from musterd.store.sqlite.inbox import read_cancel_order, save_cancel_order
 from musterd.store.sqlite.live import LiveTask
@@ -23,6 +25,7 @@ def request_cancel(
     """Cancel a task and, with cascade, what is below it."""
     task = read_visible(transaction.connection, viewer, task_id)
     outcome = find_outcome(transaction.connection, request)
+    delivered: tuple[Steer, ...] = ()
     if outcome is None:
         if task.state.is_terminal and task.state is not TaskState.CANCELED:
             raise MusterdError(
@@ -32,7 +35,7 @@ def request_cancel(
             )
         outcome = Outcome(task_id=task_id, was_canceled_before=task.state is TaskState.CANCELED)
         for target in _targets(transaction, task_id, order):
-            _order(transaction, target, order)
+            delivered += _order(transaction, target, order)
         save_outcome(transaction, request, outcome)
     return CancelRecord(
         task=transaction.read_task(task_id),
@@ -40,6 +43,7 @@ def request_cancel(
             target.task_id for target in _targets(transaction, task_id, order) if target.state is TaskState.CANCELING
         ),
         was_canceled_before=outcome.was_canceled_before,
+        delivered=delivered,
     )
 
 
@@ -49,16 +53,17 @@ def _targets(transaction: Transaction, task_id: str, order: CancelOrder) -> Sequ
     return [target for target in found if target is not None]
 
 
-def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> None:
+def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tuple[Steer, ...]:
+    """Cancel one task, or order it; return what another turn of the same member gets in its place."""
     if task.state.is_terminal:
-        return
-    if task.state in _NOT_RUNNING:
-        _end(transaction, task, order)
-        return
+        return ()
+    if task.state in _NOT_RUNNING or (task.state is TaskState.INPUT_REQUIRED and task.owner is None):
+        unpark(transaction, task)
+        return _end(transaction, task, order)
     if task.state is TaskState.CANCELING:
         earlier = read_cancel_order(transaction.connection, task.task_id)
         if not order.hard or (earlier is not None and earlier.hard):
-            return
+            return ()
     else:
         transaction.change_state(task, TaskState.CANCELING)
     save_cancel_order(transaction, task.task_id, order)
@@ -66,9 +71,10 @@ def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> None
         reason=order.reason, hard=order.hard, grace_seconds=order.grace_seconds, user_id=order.user_id
     )
     transaction.append(task, (requested,))
+    return ()
 
 
-def _end(transaction: Transaction, task: LiveTask, order: CancelOrder) -> None:
+def _end(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tuple[Steer, ...]:
     row = transaction.read_task(task.task_id)
     canceled = TaskCanceled(reason=order.reason, usage=row.usage, output=row.output)
-    end_task(transaction, task, TaskState.CANCELED, (canceled,))
+    return end_task(transaction, task, TaskState.CANCELED, (canceled,)).delivered

@@ -14,6 +14,7 @@ from musterd.domain.queueing import Caps, Group
 from musterd.domain.task import Task, TaskError, TaskState
 from musterd.store.encoding import TEXTS
 from musterd.store.errors import UnreadableRowError
+from musterd.store.sqlite.approvals import try_park, unpark
 from musterd.store.sqlite.endings import end_task
 from musterd.store.sqlite.live import LiveTask
 from musterd.store.sqlite.requests import Outcome, find_outcome, save_outcome
@@ -29,7 +30,7 @@ _SEPARATOR = "\x1f"
 _CLAIMABLE = """
 SELECT task_id, tenant_id, user_id, root_task_id, queue_key
 FROM task INDEXED BY task_claimable
-WHERE owner {owners} AND end_time IS NULL AND state <> 'auth_required'
+WHERE owner {owners} AND end_time IS NULL AND state <> 'auth_required' AND wake_time IS NULL
   AND tenant_id NOT IN (SELECT value FROM json_each(:tenant))
   AND tenant_id || char(31) || user_id NOT IN (SELECT value FROM json_each(:user))
   AND root_task_id NOT IN (SELECT value FROM json_each(:tree))
@@ -40,6 +41,17 @@ _FIND_CLAIMABLE = (
     + "ORDER BY queue_key, task_id LIMIT :limit"
 )
 _COUNT_QUEUED = "SELECT count(*) FROM task INDEXED BY task_queued WHERE state = 'submitted'"
+_COUNT_RUNNING = """
+SELECT count(*) FROM task INDEXED BY {index}
+WHERE {group} AND owner = ? AND owner IS NOT NULL AND NOT is_waiting AND state <> 'input_required'
+"""
+_COUNT_RUNNING_IN = {
+    "tenant": _COUNT_RUNNING.format(index="task_running_of_user", group="tenant_id = ?"),
+    "user": _COUNT_RUNNING.format(index="task_running_of_user", group="tenant_id = ? AND user_id = ?"),
+    "tree": _COUNT_RUNNING.format(index="task_running_of_tree", group="root_task_id = ?"),
+}
+_HAS_PARKED = "SELECT EXISTS (SELECT 1 FROM task INDEXED BY task_parked WHERE wake_time <= ?)"
+_WAKE = "UPDATE task INDEXED BY task_parked SET wake_time = NULL WHERE wake_time <= ?"
 _FIND_HELD = "SELECT task_id, attempt FROM task WHERE owner = ? AND end_time IS NULL AND state <> 'auth_required'"
 _RELEASE = "UPDATE task SET owner = NULL, update_time = ? WHERE number = ?"
 
@@ -52,7 +64,8 @@ def find_held(connection: sqlite3.Connection, owner: str) -> Mapping[str, int]:
 def claim(
     transaction: Transaction, owner: str, limit: int, caps: Caps, running: Mapping[Group, int]
 ) -> Sequence[ClaimedTask]:
-    """Take over what no living owner holds: this process has the file, so every other owner is dead."""
+    """Take over what no living owner holds: this process has the file, so all other owners are dead and run nothing."""
+    transaction.connection.execute(_WAKE, (transaction.now_micros,))
     counts = Counter(running)
     full = _find_full(caps, running)
     claimed: list[ClaimedTask] = []
@@ -82,9 +95,22 @@ def find_claimable(
     return [row[:4] for row in connection.execute(_FIND_CLAIMABLE, parameters).fetchall()]
 
 
+def has_claimable(connection: sqlite3.Connection, owner: str, now_micros: int) -> bool:
+    """Return whether there is a task that nobody holds who lives, and that need not wait."""
+    if find_claimable(connection, owner, 1):
+        return True
+    return bool(connection.execute(_HAS_PARKED, (now_micros,)).fetchone()[0])
+
+
 def count_queued(connection: sqlite3.Connection) -> int:
     """Return how many tasks are SUBMITTED."""
     return connection.execute(_COUNT_QUEUED).fetchone()[0]
+
+
+def count_running(connection: sqlite3.Connection, group: Group, owner: str | None) -> int:
+    """Return how many tasks of a group this owner runs, which is the only one that lives."""
+    kind, *ids = group
+    return connection.execute(_COUNT_RUNNING_IN[kind], (*ids, owner)).fetchone()[0]
 
 
 def _find_full(caps: Caps, running: Mapping[Group, int]) -> set[Group]:
@@ -102,6 +128,9 @@ def _claim(transaction: Transaction, task_id: str, owner: str) -> ClaimedTask | 
         logger.error("spec_unreadable", task=task_id, error=str(error))  # noqa: TRY400 - the text says it all
         _end_unreadable(transaction, task)
         return None
+    if task.attempt:
+        transaction.note_waiting(task, is_waiting=False)
+        unpark(transaction, task)
     task.owner = owner
     task.attempt += 1
     task.last_write = 0
@@ -117,10 +146,10 @@ def _end_unreadable(transaction: Transaction, task: LiveTask) -> None:
     end_task(transaction, task, TaskState.FAILED, (TaskFailed(error=error, usage=task.usage),), error=error)
 
 
-def release_task(transaction: Transaction, task_id: str, attempt: int) -> None:
-    """Make a task claimable."""
+def release_task(transaction: Transaction, task_id: str, attempt: int, *, may_park: bool) -> None:
+    """Make a task claimable, or park it when it may be and waits for approvals alone."""
     task = transaction.find(task_id)
-    if task is None or not task.is_held(attempt):
+    if task is None or not task.is_held(attempt) or (may_park and try_park(transaction, task)):
         return
     task.owner = None
     transaction.connection.execute(_RELEASE, (transaction.now_micros, task.number))

@@ -7,12 +7,14 @@ from musterd.domain.ports import Created, NewTask
 from musterd.domain.queueing import QUEUE_STEP_SECONDS
 from musterd.domain.task import Task, TaskState
 from musterd.store.encoding import LABELS, TEXT, USAGE_LIMITS
-from musterd.store.new_tasks import task_of
-from musterd.store.sqlite.claiming import count_queued
+from musterd.store.new_tasks import capped_groups_of, left_to_queue, task_of
+from musterd.store.sessions import BLOCKED_UNTIL, begins_session_run
+from musterd.store.sqlite.claiming import count_queued, count_running
 from musterd.store.sqlite.live import LiveTask, LiveTree
 from musterd.store.sqlite.messages import hand_over
 from musterd.store.sqlite.requests import Outcome, find_outcome, save_outcome
 from musterd.store.sqlite.rows import NO_USAGE
+from musterd.store.sqlite.sessions import is_taken, take_session
 from musterd.store.sqlite.specs import save_spec
 from musterd.store.sqlite.transaction import Transaction
 
@@ -26,8 +28,8 @@ _INSERT_TASK = """
 INSERT INTO task (
     task_id, root_task_id, parent_task_id, tenant_id, user_id, session_id, component_kind, component_id, state,
     priority, queue_key, attempt, owner, create_time, start_time, update_time, labels, request_id, description,
-    outlives_parent
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    outlives_parent, wake_time
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _FIND_TENANT = "SELECT tenant_id FROM task WHERE task_id = ?"
 
@@ -41,9 +43,14 @@ def create_task(transaction: Transaction, new: NewTask) -> Created:
     if is_child and transaction.find(new.task_id) is not None:
         return _find_earlier(transaction, new.task_id)
     parent = _find_parent(transaction, new) if is_child else None
+    is_blocked = begins_session_run(new) and is_taken(transaction, new)
+    if is_blocked or _is_too_many(transaction, new):
+        new = left_to_queue(new)
     _check_queue(transaction, new)
+    if begins_session_run(new):
+        take_session(transaction, new)
     tree = _insert_tree(transaction, new) if parent is None else parent.tree
-    task = _insert_task(transaction, new, tree)
+    task = _insert_task(transaction, new, tree, is_blocked=is_blocked)
     save_spec(transaction.connection, task.number, new.spec)
     save_outcome(transaction, new.request, Outcome(task_id=new.task_id))
     if parent is not None:
@@ -90,6 +97,12 @@ def _find_parent(transaction: Transaction, new: NewTask) -> LiveTask:
     return parent
 
 
+def _is_too_many(transaction: Transaction, new: NewTask) -> bool:
+    """Whether a new task that is to run at once must wait for a cap."""
+    groups = capped_groups_of(new)
+    return any(count_running(transaction.connection, group, new.owner) >= cap for group, cap in groups.items())
+
+
 def _check_queue(transaction: Transaction, new: NewTask) -> None:
     if new.owner is not None or new.max_queued is None:
         return
@@ -111,7 +124,7 @@ def _insert_tree(transaction: Transaction, new: NewTask) -> LiveTree:
     )
 
 
-def _insert_task(transaction: Transaction, new: NewTask, tree: LiveTree) -> LiveTask:
+def _insert_task(transaction: Transaction, new: NewTask, tree: LiveTree, *, is_blocked: bool) -> LiveTask:
     spec, now = new.spec, transaction.now_micros
     is_owned = new.owner is not None
     state = TaskState.WORKING if is_owned else TaskState.SUBMITTED
@@ -139,6 +152,7 @@ def _insert_task(transaction: Transaction, new: NewTask, tree: LiveTree) -> Live
             new.request.request_id if new.request is not None else None,
             TEXT.encode(new.description) if new.description else None,
             new.outlives_parent,
+            BLOCKED_UNTIL if is_blocked else None,
         ),
     ).lastrowid
     return transaction.remember(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from musterd.domain.board import LEADER, TeamMessage, message_text
 from musterd.domain.ids import derived_id
-from musterd.domain.ports import Steer, SteerState
+from musterd.domain.orders import Steer, SteerState
 from musterd.store.encoding import TEXT
 from musterd.store.sqlite.live import LiveTask
 from musterd.store.sqlite.transaction import Transaction
@@ -27,6 +27,7 @@ LIMIT 1
 _HAND_OVER = """
 UPDATE inbox INDEXED BY inbox_for_member SET task_id = ?, state = 'pending'
 WHERE team = ? AND member = ? AND member IS NOT NULL AND state IN ('waiting', 'refused')
+RETURNING position, entry_id, body
 """
 
 
@@ -55,6 +56,10 @@ def find_turn(transaction: Transaction, team_task_id: str, member: str) -> str |
     return None if row is None else row[0]
 
 
-def hand_over(transaction: Transaction, team_number: int, member: str, task_id: str) -> None:
-    """Give a task what its member has not read: what waits, and what an earlier task ended without reading."""
-    transaction.connection.execute(_HAND_OVER, (task_id, team_number, member))
+def hand_over(transaction: Transaction, team_number: int, member: str, task_id: str) -> tuple[Steer, ...]:
+    """Give a task what its member has not read, and return it: what waits, and what an earlier task did not read."""
+    rows = transaction.connection.execute(_HAND_OVER, (task_id, team_number, member)).fetchall()
+    return tuple(
+        Steer(steer_id=entry_id, task_id=task_id, message=TEXT.decode(body), user_id="")
+        for _, entry_id, body in sorted(rows)
+    )

@@ -10,6 +10,7 @@ from musterd.domain.ports import AskedQuestion, Lost, QuestionState, RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.task import Question, Task, TaskState, can_change
 from musterd.store.encoding import TEXT, to_micros
+from musterd.store.sqlite.approval_rows import waits_for_somebody
 from musterd.store.sqlite.live import LiveTask
 from musterd.store.sqlite.question_rows import find_question, read_open_questions, read_question
 from musterd.store.sqlite.requests import Outcome, find_outcome, save_outcome
@@ -91,7 +92,7 @@ def _close(transaction: Transaction, task: LiveTask, values: tuple[object, ...],
     transaction.connection.execute(_CLOSE, values)
     transaction.append(task, (payload,))
     # One that waits for something else by now goes on waiting.
-    if task.state is TaskState.INPUT_REQUIRED and not _read_open(transaction.connection, task.task_id):
+    if task.state is TaskState.INPUT_REQUIRED and not waits_for_somebody(transaction.connection, task.task_id):
         _change_state(transaction, task, TaskState.WORKING)
 
 

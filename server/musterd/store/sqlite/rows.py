@@ -10,6 +10,7 @@ from musterd.domain.errors import task_not_found
 from musterd.domain.principal import Viewer
 from musterd.domain.task import ComponentKind, ComponentRef, Priority, Task, TaskState, Usage
 from musterd.store.encoding import ERROR, LABELS, OUTPUT, TEXT, TEXTS, USAGE, from_micros
+from musterd.store.sqlite.approval_rows import read_open_in_trees
 from musterd.store.sqlite.question_rows import read_open_questions
 
 NO_USAGE = Usage()
@@ -21,9 +22,11 @@ SPENT_COLUMNS = (
 )
 TASK_COLUMNS = f"""
 task_id, task.root_task_id, parent_task_id, component_kind, component_id, state, task.tenant_id, user_id, session_id,
-priority, attempt, create_time, start_time, update_time, end_time, usage, output, error, last_sequence, request_id,
-labels, description, outlives_parent, {SPENT_COLUMNS}
-"""
+priority, attempt, create_time, start_time, update_time, task.end_time, usage, output, error, last_sequence, request_id,
+labels, description, outlives_parent, parked_micros, parked_count,
+EXISTS (SELECT 1 FROM approval WHERE approval.root_task_id = task.root_task_id AND approval.state = 'open'),
+{SPENT_COLUMNS}
+"""  # noqa: S608 - of constants
 _SELECT = f"SELECT {TASK_COLUMNS} FROM task JOIN tree ON tree.root_task_id = task.root_task_id"  # noqa: S608 - of constants
 _READ = f"{_SELECT} WHERE task_id = ?"
 # The plus keeps SQLite from finding rows by their tenant, which may have any number of them.
@@ -31,7 +34,17 @@ _VISIBLE = "+task.tenant_id = ? AND +user_id = coalesce(?, user_id)"
 _READ_VISIBLE = f"{_READ} AND {_VISIBLE}"
 _READ_NUMBER = "SELECT number FROM task WHERE task_id = ?"
 _READ_VISIBLE_NUMBER = f"{_READ_NUMBER} AND {_VISIBLE}"
-_READ_MANY_VISIBLE = f"{_SELECT} WHERE task_id IN (SELECT value FROM json_each(?)) AND {_VISIBLE}"  # noqa: S608 - of constants
+_READ_SHOWN = f"""
+{_SELECT}
+WHERE task_id IN (SELECT value FROM json_each(:task_ids)) AND +task.tenant_id = :tenant_id
+  AND (
+      :user_id IS NULL OR +user_id = :user_id
+      OR :approver_id <> '' AND (
+          EXISTS (SELECT 1 FROM approval WHERE approval.root_task_id = task.root_task_id AND approval.state = 'open')
+          OR EXISTS (SELECT 1 FROM approval WHERE root_task_id = task.root_task_id AND decided_by = :approver_id)
+      )
+  )
+"""  # noqa: S608 - of constants
 
 _BELOW = """
 WITH RECURSIVE below (task_id) AS (
@@ -73,16 +86,35 @@ def spent_values(spent: Usage) -> tuple[int, ...]:
 
 
 def to_tasks(connection: sqlite3.Connection, found: Iterable[Sequence[Any]]) -> list[Task]:
-    """Return the tasks of rows of TASK_COLUMNS, those that wait for answers with their open questions."""
-    tasks = [_to_task(row) for row in found]
+    """Return the tasks of rows of TASK_COLUMNS, with what they wait for: open questions and approvals."""
+    tasks: list[Task] = []
+    roots: set[str] = set()
+    for row in found:
+        task, has_open_approvals = _to_task(row)
+        tasks.append(task)
+        if has_open_approvals:
+            roots.add(task.root_task_id)
     waiting = [task.task_id for task in tasks if task.state is TaskState.INPUT_REQUIRED]
-    if not waiting:
+    if not waiting and not roots:
         return tasks
     questions = read_open_questions(connection, waiting)
-    return [replace(task, questions=tuple(questions.get(task.task_id, ()))) for task in tasks]
+    approvals = read_open_in_trees(connection, list(roots))
+    return [
+        replace(
+            task,
+            questions=tuple(questions.get(task.task_id, ())),
+            approvals=tuple(
+                approval
+                for approval in approvals.get(task.root_task_id, ())
+                if not task.parent_task_id or approval.task_id == task.task_id
+            ),
+        )
+        for task in tasks
+    ]
 
 
-def _to_task(row: Sequence[Any]) -> Task:
+def _to_task(row: Sequence[Any]) -> tuple[Task, bool]:
+    """Return a task, and whether its tree has open approvals."""
     (
         task_id,
         root_task_id,
@@ -107,9 +139,12 @@ def _to_task(row: Sequence[Any]) -> Task:
         labels,
         description,
         outlives_parent,
+        parked_micros,
+        parked_count,
+        has_open_approvals,
         *spent,
     ) = row
-    return Task(
+    task = Task(
         task_id=task_id,
         root_task_id=root_task_id,
         parent_task_id=parent_task_id or "",
@@ -133,7 +168,10 @@ def _to_task(row: Sequence[Any]) -> Task:
         description="" if description is None else TEXT.decode(description),
         outlives_parent=bool(outlives_parent),
         tree_usage=to_spent(spent) if parent_task_id is None else None,
+        parked_seconds=parked_micros / 1_000_000,
+        parked_count=parked_count,
     )
+    return task, bool(has_open_approvals)
 
 
 def read_task(connection: sqlite3.Connection, task_id: str) -> Task:
@@ -145,7 +183,7 @@ def read_task(connection: sqlite3.Connection, task_id: str) -> Task:
 
 
 def read_visible(connection: sqlite3.Connection, viewer: Viewer, task_id: str) -> Task:
-    """Return a task that the viewer may see. Raises TASK_NOT_FOUND."""
+    """Return a task that is the viewer's to change. Raises TASK_NOT_FOUND."""
     row = connection.execute(_READ_VISIBLE, (task_id, viewer.tenant_id, viewer.user_id)).fetchone()
     if row is None:
         raise task_not_found(task_id)
@@ -163,10 +201,20 @@ def read_number(connection: sqlite3.Connection, viewer: Viewer | None, task_id: 
     return row[0]
 
 
-def read_many_visible(connection: sqlite3.Connection, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
-    """Return the tasks in the order of the ids. Raises TASK_NOT_FOUND for the first that is not visible."""
-    ids = TEXTS.encode(tuple(task_ids)).decode()
-    rows = connection.execute(_READ_MANY_VISIBLE, (ids, viewer.tenant_id, viewer.user_id)).fetchall()
+def read_shown(connection: sqlite3.Connection, viewer: Viewer, task_id: str) -> Task:
+    """Return a task that the viewer may look at, as one who approves too. Raises TASK_NOT_FOUND."""
+    return read_many_shown(connection, viewer, (task_id,))[0]
+
+
+def read_many_shown(connection: sqlite3.Connection, viewer: Viewer, task_ids: Sequence[str]) -> Sequence[Task]:
+    """Return the tasks in the order of the ids. Raises TASK_NOT_FOUND for the first that is not to be looked at."""
+    parameters = {
+        "task_ids": TEXTS.encode(tuple(task_ids)).decode(),
+        "tenant_id": viewer.tenant_id,
+        "user_id": viewer.user_id,
+        "approver_id": viewer.approver_id,
+    }
+    rows = connection.execute(_READ_SHOWN, parameters).fetchall()
     found = {task.task_id: task for task in to_tasks(connection, rows)}
     for task_id in task_ids:
         if task_id not in found:

@@ -11,7 +11,8 @@ CREATE TABLE migration (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     sha256 TEXT NOT NULL,
-    apply_time INTEGER NOT NULL
+    apply_time INTEGER NOT NULL,
+    needs INTEGER NOT NULL -- the newest migration that a version has to know to work with this one
 )
 """
 
@@ -24,8 +25,8 @@ def migrate(connection: sqlite3.Connection, now_micros: int) -> None:
             for statement in _split(migration.sql):
                 connection.execute(statement)
             connection.execute(
-                "INSERT INTO migration VALUES (?, ?, ?, ?)",
-                (migration.number, migration.name, migration.sha256, now_micros),
+                "INSERT INTO migration (number, name, sha256, apply_time, needs) VALUES (?, ?, ?, ?, ?)",
+                (migration.number, migration.name, migration.sha256, now_micros, migration.needs),
             )
             connection.execute("COMMIT")
         except BaseException:
@@ -39,8 +40,8 @@ def _read_applied(connection: sqlite3.Connection) -> Mapping[int, Applied]:
         connection.execute(_MIGRATION_TABLE)
     elif "migration" not in tables:
         raise StoreOpenError("the file is a database of something else than musterd: name another")
-    rows = connection.execute("SELECT number, name, sha256 FROM migration")
-    return {number: Applied(name=name, sha256=sha256) for number, name, sha256 in rows}
+    rows = connection.execute("SELECT number, name, sha256, needs FROM migration")
+    return {number: Applied(name=name, sha256=sha256, needs=needs) for number, name, sha256, needs in rows}
 
 
 def _split(sql: str) -> Iterator[str]:

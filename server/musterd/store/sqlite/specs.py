@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import replace
+from datetime import datetime
 
 from musterd.domain.principal import Identity
 from musterd.domain.task import TaskSpec
@@ -12,7 +13,10 @@ from musterd.store.errors import UnreadableRowError
 _INSERT = "INSERT INTO task_spec (task, format, spec, blobs) VALUES (?, ?, ?, ?)"
 _READ = "SELECT format, spec, blobs FROM task_spec WHERE task = ?"
 _REPLACE = "UPDATE task_spec SET format = ?, spec = ? WHERE task = ?"
-_INSERT_BLOB = "INSERT OR IGNORE INTO blob (tenant_id, sha256, data) VALUES (?, ?, ?)"
+_INSERT_BLOB = """
+INSERT INTO blob (tenant_id, sha256, uses, data) VALUES (?, ?, 1, ?)
+ON CONFLICT (tenant_id, sha256) DO UPDATE SET uses = uses + 1
+"""
 _READ_BLOB = "SELECT data FROM blob WHERE tenant_id = ? AND sha256 = ?"
 
 
@@ -32,10 +36,15 @@ def load_spec(connection: sqlite3.Connection, task_number: int) -> TaskSpec:
     )
 
 
-def replace_identity(connection: sqlite3.Connection, task_number: int, identity: Identity) -> None:
-    """Let a task run under another identity."""
+def replace_identity(
+    connection: sqlite3.Connection, task_number: int, identity: Identity, *, before: datetime | None = None
+) -> bool:
+    """Let a task run under another identity, if its own is older than `before`. Returns whether it does."""
     spec, _ = _read(connection, task_number)
+    if before is not None and spec.identity.captured_at > before:
+        return False
     connection.execute(_REPLACE, (SPEC_FORMAT, SPEC.encode(replace(spec, identity=identity)), task_number))
+    return True
 
 
 def _read(connection: sqlite3.Connection, task_number: int) -> tuple[TaskSpec, bytes | None]:

@@ -1,7 +1,7 @@
 """One transaction of the writer: reads through the cache, gathers events, writes them in few statements."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from musterd.domain.event import Event, Payload
@@ -29,6 +29,9 @@ SET usage = coalesce(?, usage), output = coalesce(?, output), error = coalesce(?
     last_write = ?, state = ?, attempt = ?, owner = ?, start_time = coalesce(start_time, ?), end_time = ?
 WHERE number = ?
 """
+
+# Apart from the others: each change of this column moves the task in indexes.
+_NOTE_WAITING = "UPDATE task SET is_waiting = ? WHERE number = ?"
 
 # A failure undoes the whole transaction, so the statements need not be able to undo themselves: OR FAIL spares SQLite
 # a copy of every page that they touch.
@@ -105,6 +108,13 @@ class Transaction:
         self._live.trees[task.tree.root_task_id] = task.tree
         return task
 
+    def forget(self, *, task_ids: Iterable[str] = (), root_task_ids: Iterable[str] = ()) -> None:
+        """Forget ended tasks and trees, whose rows are gone."""
+        for task_id in task_ids:
+            self._live.tasks.pop(task_id, None)
+        for root_task_id in root_task_ids:
+            self._live.trees.pop(root_task_id, None)
+
     def read_task(self, task_id: str) -> Task:
         """Return a task's whole row as this transaction leaves it."""
         self.flush()
@@ -169,6 +179,10 @@ class Transaction:
                 task.number,
             ),
         )
+
+    def note_waiting(self, task: LiveTask, *, is_waiting: bool) -> None:
+        """Store whether a task waits for others, and holds no slot."""
+        self.connection.execute(_NOTE_WAITING, (is_waiting, task.number))
 
     def flush(self) -> None:
         """Write the events that were appended, and where that leaves their trees."""

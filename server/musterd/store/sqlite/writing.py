@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from musterd.domain.event import Payload
 from musterd.domain.ports import Lost, Stored, TaskWrite
-from musterd.domain.task import TaskState, can_change
+from musterd.domain.task import TaskState, Usage, can_change
 from musterd.store.sqlite.endings import end_task
+from musterd.store.sqlite.hook_runs import save_hook_runs
 from musterd.store.sqlite.inbox import mark_applied
 from musterd.store.sqlite.journal import save_steps
 from musterd.store.sqlite.live import LiveTask
@@ -20,7 +21,7 @@ def write(transaction: Transaction, writes: Sequence[TaskWrite]) -> Sequence[Sto
 def _write_one(transaction: Transaction, one: TaskWrite) -> Stored | Lost:
     task = transaction.find(one.task_id)
     if task is not None and task.has_had(one.attempt, one.number):
-        return Stored(state=task.state, events=())
+        return Stored(state=task.state, events=(), tree_spent=_spent(task, one))
     if task is None or not task.is_held(one.attempt):
         return Lost()
     end = one.state if one.state is not None and one.state.is_terminal else None
@@ -28,15 +29,38 @@ def _write_one(transaction: Transaction, one: TaskWrite) -> Stored | Lost:
         return Lost()
     # Kept in memory until something else of the row changes: here a commit never leaves anybody in doubt.
     task.last_write = max(task.last_write, one.number)
+    if one.is_waiting is not None:
+        transaction.note_waiting(task, is_waiting=one.is_waiting)
     if one.applied_steer_ids:
         mark_applied(transaction, task.task_id, one.applied_steer_ids)
     if one.steps:
         save_steps(transaction, task.number, one.steps)
     if end is not None:
-        events = end_task(transaction, task, end, one.payloads, usage=one.usage, output=one.output, error=one.error)
-        return Stored(state=end, events=events)
+        ended = end_task(
+            transaction,
+            task,
+            end,
+            one.payloads,
+            usage=one.usage,
+            output=one.output,
+            error=one.error,
+            history=one.history,
+        )
+        save_hook_runs(transaction, task, one.hook_runs)
+        return Stored(
+            state=end,
+            events=ended.events,
+            tree_spent=_spent(task, one),
+            delivered=ended.delivered,
+            frees_session=ended.frees_session,
+        )
     _store_columns(transaction, task, one)
-    return Stored(state=task.state, events=transaction.append(task, one.payloads) if one.payloads else ())
+    events = transaction.append(task, one.payloads) if one.payloads else ()
+    return Stored(state=task.state, events=events, tree_spent=_spent(task, one))
+
+
+def _spent(task: LiveTask, one: TaskWrite) -> Usage | None:
+    return task.tree.spent if one.usage is not None else None
 
 
 def _store_columns(transaction: Transaction, task: LiveTask, one: TaskWrite) -> None:

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from musterd.runtime.components.registry import ComponentInfo, MemberInfo, ToolInfo
+from musterd.runtime.components.registry import ComponentInfo, MemberInfo, StepInfo, ToolInfo
 from musterd_client.v1 import component_pb2
 
 
@@ -28,6 +28,32 @@ def encode_team(info: ComponentInfo) -> component_pb2.Team:
         input_schema_json=info.input_schema_json,
         mode=_encode_mode(info.mode),
         members=[_encode_member(member) for member in info.members],
+    )
+
+
+def encode_workflow(info: ComponentInfo) -> component_pb2.Workflow:
+    """Encode a workflow."""
+    return component_pb2.Workflow(
+        workflow_id=info.ref.id,
+        name=info.name,
+        description=info.description,
+        is_factory=info.is_factory,
+        input_schema_json=info.input_schema_json,
+        steps=[_encode_step(step) for step in info.steps],
+    )
+
+
+def _encode_step(step: StepInfo) -> component_pb2.WorkflowStep:
+    return component_pb2.WorkflowStep(
+        name=step.name,
+        kind=cast(
+            "component_pb2.WorkflowStepKind",
+            component_pb2.WorkflowStepKind.Value(f"WORKFLOW_STEP_KIND_{step.kind.upper()}"),
+        ),
+        description=step.description,
+        steps=[_encode_step(each) for each in step.steps],
+        else_steps=[_encode_step(each) for each in step.else_steps],
+        max_iterations=step.max_iterations,
     )
 
 

@@ -9,7 +9,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from musterd.domain import event as domain
 from musterd.domain.task import ComponentRef
 from musterd.transport.codec.boards import encode_message, encode_todo
+from musterd.transport.codec.hook_events import HOOK_ENCODERS
 from musterd.transport.codec.tasks import (
+    APPROVAL_KIND_TO_WIRE,
+    APPROVAL_STATE_TO_WIRE,
     STATE_TO_WIRE,
     duration,
     encode_error,
@@ -18,7 +21,8 @@ from musterd.transport.codec.tasks import (
     encode_usage,
     timestamp,
 )
-from musterd_client.v1 import component_pb2, event_pb2
+from musterd.transport.codec.workflow_events import WORKFLOW_ENCODERS
+from musterd_client.v1 import component_pb2, event_pb2, task_pb2
 
 RESTART_CAUSE_TO_WIRE = {
     each: cast("event_pb2.StepRestartCause", event_pb2.StepRestartCause.Value(f"STEP_RESTART_CAUSE_{each.name}"))
@@ -216,6 +220,33 @@ def _team_message_sent(payload: domain.TeamMessageSent) -> Fields:
     return {"team_message_sent": event_pb2.TeamMessageSent(message=encode_message(payload.message))}
 
 
+def _approval_requested(payload: domain.ApprovalRequested) -> Fields:
+    approval = task_pb2.Approval(
+        approval_id=payload.approval_id,
+        kind=APPROVAL_KIND_TO_WIRE[payload.kind],
+        state=task_pb2.APPROVAL_STATE_OPEN,
+        step=payload.step,
+        tool_call_id=payload.tool_call_id,
+        tool_name=payload.tool_name,
+        arguments_json=payload.arguments_json,
+        text=payload.text,
+        expire_time=timestamp(payload.expire_time),
+    )
+    return {"approval_requested": event_pb2.ApprovalRequested(approval=approval)}
+
+
+def _approval_resolved(payload: domain.ApprovalResolved) -> Fields:
+    message = event_pb2.ApprovalResolved(
+        approval_id=payload.approval_id,
+        state=APPROVAL_STATE_TO_WIRE[payload.state],
+        reason=payload.reason,
+        arguments_json=payload.arguments_json,
+        result_json=payload.result_json,
+        user_id=payload.user_id,
+    )
+    return {"approval_resolved": message}
+
+
 def _custom(payload: domain.Custom) -> Fields:
     message = event_pb2.Custom(type=payload.type)
     message.payload.update(payload.payload)
@@ -248,7 +279,11 @@ ENCODERS: Mapping[type[domain.Payload], Callable[[Any], Fields]] = {
     domain.SubtaskEnded: _subtask_ended,
     domain.TodoChanged: _todo_changed,
     domain.TeamMessageSent: _team_message_sent,
+    domain.ApprovalRequested: _approval_requested,
+    domain.ApprovalResolved: _approval_resolved,
     domain.Custom: _custom,
+    **HOOK_ENCODERS,
+    **WORKFLOW_ENCODERS,
 }
 """Every kind of event: a test demands it."""
 
@@ -269,13 +304,19 @@ class EventEncoder:
             self._ref, self._encoded_ref = event.component, encode_ref(event.component)
         if event.create_time is not self._moment:
             self._moment, self._encoded_moment = event.create_time, timestamp(event.create_time)
-        return event_pb2.RunEvent(
+        message = event_pb2.RunEvent(
             task_id=event.task_id,
             sequence=event.sequence,
             create_time=self._encoded_moment,
             component=self._encoded_ref,
             **ENCODERS[type(payload)](payload),
         )
+        if type(payload) is domain.ApprovalRequested:
+            # A task's approvals tell these; in the log the event itself does.
+            approval = message.approval_requested.approval
+            approval.task_id = event.task_id
+            approval.create_time.CopyFrom(message.create_time)
+        return message
 
 
 def heartbeat(task_id: str, last_sequence: int) -> event_pb2.RunEvent:

@@ -8,6 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from musterd.domain.errors import Reason
 from musterd.domain.task import (
+    Approval,
+    ApprovalKind,
+    ApprovalState,
     ComponentKind,
     ComponentRef,
     Output,
@@ -33,6 +36,14 @@ KIND_TO_WIRE = {
     for each in ComponentKind
 }
 KIND_FROM_WIRE: dict[int, ComponentKind] = {number: each for each, number in KIND_TO_WIRE.items()}
+APPROVAL_KIND_TO_WIRE = {
+    each: cast("task_pb2.ApprovalKind", task_pb2.ApprovalKind.Value(f"APPROVAL_KIND_{each.name}"))
+    for each in ApprovalKind
+}
+APPROVAL_STATE_TO_WIRE = {
+    each: cast("task_pb2.ApprovalState", task_pb2.ApprovalState.Value(f"APPROVAL_STATE_{each.name}"))
+    for each in ApprovalState
+}
 REASON_TO_WIRE = {
     each: cast("error_pb2.ErrorReason", error_pb2.ErrorReason.Value(f"ERROR_REASON_{each.name}")) for each in Reason
 }
@@ -119,6 +130,7 @@ def encode_task(task: Task) -> task_pb2.Task:
         outlives_parent=task.outlives_parent,
         tree_usage=None if task.tree_usage is None else encode_usage(task.tree_usage),
         questions=[_encode_question(question) for question in task.questions],
+        approvals=[_encode_approval(approval) for approval in task.approvals],
     )
 
 
@@ -128,4 +140,20 @@ def _encode_question(question: Question) -> task_pb2.Question:
         text=question.text,
         create_time=timestamp(question.create_time),
         expire_time=timestamp(question.expire_time),
+    )
+
+
+def _encode_approval(approval: Approval) -> task_pb2.Approval:
+    return task_pb2.Approval(
+        approval_id=approval.approval_id,
+        task_id=approval.task_id,
+        kind=APPROVAL_KIND_TO_WIRE[approval.kind],
+        state=APPROVAL_STATE_TO_WIRE[approval.state],
+        step=approval.step,
+        tool_call_id=approval.tool_call_id,
+        tool_name=approval.tool_name,
+        arguments_json=approval.arguments_json,
+        text=approval.text,
+        create_time=timestamp(approval.create_time),
+        expire_time=timestamp(approval.expire_time),
     )

@@ -4,7 +4,18 @@ from collections.abc import Callable
 import grpc
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckResponse
-from tests.unit.client.messages import CHILD_ID, TASK_ID, USAGE, a_task, completed, event, failed, text, watch_message
+from tests.unit.client.messages import (
+    CHILD_ID,
+    TASK_ID,
+    USAGE,
+    a_task,
+    an_approval,
+    completed,
+    event,
+    failed,
+    text,
+    watch_message,
+)
 from tests.unit.client.scripted import Refusal, ScriptedServer
 from typer.testing import Result
 
@@ -200,9 +211,15 @@ def test_a_tree_shows_a_task_and_all_below_it(musterd: Musterd, server_in_thread
 def test_the_status_shows_open_questions_and_what_the_tree_spent(
     musterd: Musterd, server_in_thread: ScriptedServer
 ) -> None:
-    """R7, R10."""
+    """R7, R10, N2."""
     questions = [Question(question_id="q", text="Which?"), Question(question_id="r", text="When?")]
-    task = a_task(state="TASK_STATE_INPUT_REQUIRED", questions=questions, tree_usage=USAGE, description="dig")
+    task = a_task(
+        state="TASK_STATE_INPUT_REQUIRED",
+        questions=questions,
+        tree_usage=USAGE,
+        description="dig",
+        approvals=[an_approval(text="really")],
+    )
     server_in_thread.will("TaskStatus", TaskStatusResponse(task=task))
 
     lines = musterd("tasks", "status", TASK_ID).stdout.splitlines()
@@ -210,6 +227,7 @@ def test_the_status_shows_open_questions_and_what_the_tree_spent(
     assert "questions:     q: Which?; r: When?" in lines
     assert "tree usage:    2 requests, 1 tool call, 30 tokens in, 12 out" in lines
     assert "description:   dig" in lines
+    assert 'approvals:     a-1: pay {"euros":3}: really' in lines
 
 
 def test_tasks_of_a_team_are_listed(musterd: Musterd, server_in_thread: ScriptedServer) -> None:
@@ -223,7 +241,7 @@ def test_tasks_of_a_team_are_listed(musterd: Musterd, server_in_thread: Scripted
 
 def test_tasks_of_an_agent_and_a_team_at_once_are_a_usage_error(musterd: Musterd) -> None:
     result = musterd("tasks", "list", "--team", "advisers", "--agent", "greeter")
-    assert (result.exit_code, "not both" in result.stderr) == (2, True)
+    assert (result.exit_code, "give one of" in result.stderr) == (2, True)
 
 
 def test_an_answer_that_nobody_waits_for_says_what_to_do(musterd: Musterd, server_in_thread: ScriptedServer) -> None:

@@ -1,63 +1,33 @@
 import asyncio
-import os
-import pty
-import signal
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
-from tests.unit.client.messages import CHILD_ID, TASK_ID, a_task, completed, event, team_message, text
-from tests.unit.client.scripted import Hang, ScriptedServer
+from tests.support.terminals import PROGRAM, PseudoTerminal
+from tests.unit.client.messages import (
+    CHILD_ID,
+    TASK_ID,
+    a_task,
+    approval_requested,
+    approval_resolved,
+    completed,
+    event,
+    team_message,
+    text,
+)
+from tests.unit.client.scripted import Gate, Hang, Opens, ScriptedServer
 
 from musterd_client.v1.component_pb2 import ComponentRef
 from musterd_client.v1.event_pb2 import SubtaskStarted
-from musterd_client.v1.task_service_pb2 import ListTasksResponse, TaskStatusResponse
+from musterd_client.v1.task_service_pb2 import ListTasksResponse, ResolveTaskResponse, TaskStatusResponse
 
-PROGRAM = (sys.executable, "-c", "from musterd.cli import main; main()")
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
-END_MARK = "\x04"
 SCOUT = ComponentRef(kind="COMPONENT_KIND_MEMBER", id="scout")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pty:
-    """A terminal of the system: what a program writes at `program_end` can be read at `our_end`."""
-
-    our_end: int
-    program_end: int
-
-    async def run(self, *command: str, term: str = "xterm", interrupt_at: str = "") -> tuple[int | None, str]:
-        """Runs a command on the terminal; returns its exit code and all that it wrote.
-
-        It is interrupted once it has written `interrupt_at`.
-        """
-        env = {**os.environ, "TERM": term, "COLUMNS": "100", "LINES": "20"}
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=self.program_end, stdout=self.program_end, stderr=self.program_end, env=env
-        )
-        written = ""
-        if interrupt_at:
-            written = await asyncio.to_thread(self._read_to, interrupt_at)
-            process.send_signal(signal.SIGINT)
-        reading = asyncio.create_task(asyncio.to_thread(self._read_to, END_MARK))
-        await process.wait()
-        os.write(self.program_end, END_MARK.encode())
-        return process.returncode, written + (await reading).removesuffix(END_MARK)
-
-    def _read_to(self, mark: str) -> str:
-        written = b""
-        while mark.encode() not in written:
-            written += os.read(self.our_end, 65_536)
-        return written.decode()
-
-
 @pytest.fixture
-def terminal() -> Iterator[Pty]:
-    our_end, program_end = pty.openpty()
-    yield Pty(our_end=our_end, program_end=program_end)
-    os.close(our_end)
-    os.close(program_end)
+def terminal() -> Iterator[PseudoTerminal]:
+    with PseudoTerminal.opened() as opened:
+        yield opened
 
 
 def will_run(server: ScriptedServer) -> None:
@@ -66,7 +36,7 @@ def will_run(server: ScriptedServer) -> None:
 
 
 async def test_on_a_terminal_a_run_is_a_live_tree_with_the_answer_at_the_end(
-    server: ScriptedServer, terminal: Pty
+    server: ScriptedServer, terminal: PseudoTerminal
 ) -> None:
     """T1."""
     will_run(server)
@@ -82,7 +52,7 @@ async def test_on_a_terminal_a_run_is_a_live_tree_with_the_answer_at_the_end(
 
 
 async def test_an_interrupt_gives_the_terminal_back_and_says_how_to_watch_again(
-    server: ScriptedServer, terminal: Pty
+    server: ScriptedServer, terminal: PseudoTerminal
 ) -> None:
     """R3."""
     server.will("RunTeam", team_message(text(1, "Go."), task=a_task()), Hang())
@@ -95,7 +65,9 @@ async def test_an_interrupt_gives_the_terminal_back_and_says_how_to_watch_again(
     assert f"musterd tasks watch {TASK_ID} --after 1" in written.rpartition(SHOW_CURSOR)[2]
 
 
-async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(server: ScriptedServer, terminal: Pty) -> None:
+async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
+    server: ScriptedServer, terminal: PseudoTerminal
+) -> None:
     """T1."""
     will_run(server)
 
@@ -106,7 +78,7 @@ async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(server: Scripte
     assert "⇢ scout: look around" in written
 
 
-async def test_on_a_terminal_a_stored_tree_is_a_table(server: ScriptedServer, terminal: Pty) -> None:
+async def test_on_a_terminal_a_stored_tree_is_a_table(server: ScriptedServer, terminal: PseudoTerminal) -> None:
     """R4."""
     server.will("TaskStatus", TaskStatusResponse(task=a_task()))
     server.will("ListTasks", ListTasksResponse(tasks=[a_task(CHILD_ID, component=SCOUT)]))
@@ -116,3 +88,55 @@ async def test_on_a_terminal_a_stored_tree_is_a_table(server: ScriptedServer, te
     assert code == 0
     assert "└─ " in written
     assert CHILD_ID in written
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+async def test_a_person_at_the_terminal_is_asked_for_an_approval(
+    server: ScriptedServer, terminal: PseudoTerminal, term: str
+) -> None:
+    """N2."""
+    gate = Gate()
+    rest = team_message(approval_resolved(2), completed(3))
+    server.will("RunTeam", team_message(approval_requested(1), task=a_task()), gate, rest)
+    server.will("ResolveTask", Opens(gate), ResolveTaskResponse())
+    command = (*PROGRAM, "run", "team", "advisers", "--target", server.target)
+
+    code, written = await terminal.run(*command, term=term, answers=[("May it run?", "y")])
+
+    assert code == 0
+    assert written.splitlines()[-1 if term == "xterm" else -2] == "Hello"
+    assert written.count(HIDE_CURSOR) == written.count(SHOW_CURSOR)
+    (request,) = server.requests("ResolveTask")
+    assert [(each.approval_id, each.verdict) for each in request.resolutions] == [("a-1", 1)]
+
+
+async def test_an_interrupt_at_a_question_detaches_as_anywhere_else(
+    server: ScriptedServer, terminal: PseudoTerminal
+) -> None:
+    """N2, R3."""
+    server.will("RunTeam", team_message(approval_requested(1), task=a_task()), Hang())
+    command = (*PROGRAM, "run", "team", "advisers", "--target", server.target)
+
+    code, written = await terminal.run(*command, interrupt_at="May it run?")
+
+    assert code == 130
+    assert f"musterd tasks watch {TASK_ID} --after 1" in written.rpartition(SHOW_CURSOR)[2]
+    assert "Traceback" not in written
+
+
+@pytest.mark.parametrize("how", ["--no-prompt", "no terminal to type at"])
+async def test_where_nobody_is_asked_the_command_to_use_is_shown(
+    server: ScriptedServer, terminal: PseudoTerminal, how: str
+) -> None:
+    """N2."""
+    server.will("RunTeam", team_message(approval_requested(1), completed(2), task=a_task()))
+    command = (*PROGRAM, "run", "team", "advisers", "--target", server.target)
+    is_told = how == "--no-prompt"
+
+    code, written = await terminal.run(
+        *command, *([how] if is_told else []), stdin=None if is_told else asyncio.subprocess.DEVNULL
+    )
+
+    assert code == 0
+    assert f"musterd tasks resolve {TASK_ID} --approval a-1 --target {server.target}" in written
+    assert "May it run?" not in written

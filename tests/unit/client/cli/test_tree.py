@@ -9,10 +9,17 @@ from musterd.cli.tree import TaskTree, fitting, in_order, new_tree, tree_of
 from musterd.cli.tree_events import MAX_TAIL_CHARS, with_event
 from musterd.cli.tree_rendering import plain_lines
 from musterd_client import (
+    Approval,
+    ApprovalKind,
+    ApprovalRequested,
+    ApprovalResolved,
+    ApprovalState,
     AuthRenewed,
     AuthRequired,
     CancelRequested,
     Event,
+    HookPhase,
+    HookStarted,
     ModelRequestCompleted,
     ModelRequestStarted,
     Output,
@@ -21,7 +28,10 @@ from musterd_client import (
     QuestionAsked,
     QuestionExpired,
     RetryScheduled,
+    StepPlace,
     StepRestarted,
+    StepSkipped,
+    StepStarted,
     SubtaskEnded,
     TaskCanceled,
     TaskCompleted,
@@ -35,6 +45,7 @@ from musterd_client import (
     ToolCallFailed,
     ToolCallStarted,
     Usage,
+    WorkflowStepKind,
 )
 
 
@@ -48,6 +59,18 @@ def said(text: str, task_id: str = ROOT_ID) -> TextDelta:
 
 def asked(question_id: str, task_id: str = ROOT_ID) -> QuestionAsked:
     return happened(QuestionAsked, task_id, question_id=question_id, text=f"Which {question_id}?")
+
+
+def an_approval(approval_id: str, task_id: str = ROOT_ID) -> Approval:
+    return Approval(approval_id=approval_id, task_id=task_id, kind=ApprovalKind.TOOL, tool_name="pay")
+
+
+def wanted(approval_id: str) -> ApprovalRequested:
+    return happened(ApprovalRequested, approval=an_approval(approval_id))
+
+
+def decided(approval_id: str) -> ApprovalResolved:
+    return happened(ApprovalResolved, approval_id=approval_id, state=ApprovalState.APPROVED)
 
 
 def completed(task_id: str = ROOT_ID) -> TaskCompleted:
@@ -114,6 +137,8 @@ def test_a_task_that_was_not_announced_is_taken_in_where_it_says() -> None:
         (happened(RetryScheduled, step=1, attempt=1), TaskState.RETRYING),
         (happened(StepRestarted, step=1), TaskState.WORKING),
         (asked("q"), TaskState.INPUT_REQUIRED),
+        (wanted("a"), TaskState.INPUT_REQUIRED),
+        (happened(StepStarted, place=StepPlace(name="draft"), step_kind=WorkflowStepKind.AGENT), TaskState.WORKING),
         (happened(AuthRequired), TaskState.AUTH_REQUIRED),
         (happened(AuthRenewed), TaskState.SUBMITTED),
         (happened(CancelRequested), TaskState.CANCELING),
@@ -157,8 +182,18 @@ def test_a_task_works_again_when_its_last_question_is_closed() -> None:
 
 
 def test_no_question_outlives_its_task() -> None:
-    """S7."""
+    """S7, N2."""
     assert after(asked("a"), completed()).root.question_ids == ()
+    assert after(wanted("a"), completed()).root.approval_ids == ()
+
+
+def test_a_task_works_again_when_its_last_approval_is_decided() -> None:
+    """N2."""
+    tree = after(wanted("a"), wanted("b"), asked("q"), decided("a"), happened(QuestionExpired, question_id="q"))
+    assert (tree.root.state, tree.root.approval_ids) == (TaskState.INPUT_REQUIRED, ("b",))
+
+    tree = with_event(tree, decided("b"))
+    assert (tree.root.state, tree.root.approval_ids) == (TaskState.WORKING, ())
 
 
 def test_the_parent_tells_the_end_of_a_child() -> None:
@@ -194,11 +229,27 @@ def test_usage_grows_with_each_response_and_tool_call_and_is_replaced_at_the_end
         ),
         ([said("Tw"), happened(StepRestarted, step=1), said("Two")], "Two"),
         ([said("Hm."), asked("q")], "? Which q?"),
+        ([said("Hm."), wanted("a")], "? pay"),
+        ([happened(StepSkipped, place=StepPlace(name="draft"), reason="dull")], "∅ draft is left out: dull"),
+        ([happened(HookStarted, phase=HookPhase.PRE, name="check")], "⚑ pre-hook check"),
         ([happened(TaskFailed, error=TaskError(reason="RUN_TIMEOUT", message="too long"), usage=USAGE)], "RUN_TIMEOUT"),
         ([said("Hm."), happened(TaskCanceled, reason="enough", usage=USAGE)], "enough"),
         ([], ""),
     ],
-    ids=["text", "blank end", "tool", "text after a tool", "restart", "question", "failure", "cancel", "nothing"],
+    ids=[
+        "text",
+        "blank end",
+        "tool",
+        "text after a tool",
+        "restart",
+        "question",
+        "approval",
+        "step",
+        "hook",
+        "failure",
+        "cancel",
+        "nothing",
+    ],
 )
 def test_the_last_line_is_what_the_task_said_or_did_last(events: list[Event], line: str) -> None:
     last = after(*events).root.last_line
@@ -233,7 +284,10 @@ def test_a_screen_that_is_too_small_leaves_out_what_ended_first() -> None:
 def test_a_stored_tree_has_what_is_below_the_task_and_nothing_else() -> None:
     """R4."""
     question = Question(question_id="q", text="Which?")
-    scout = some_task("scout", ROOT_ID, second=2, usage=USAGE, description="look", questions=(question,))
+    approvals = (an_approval("a", "scout"), an_approval("b", "helper"))
+    scout = some_task(
+        "scout", ROOT_ID, second=2, usage=USAGE, description="look", questions=(question,), approvals=approvals
+    )
     others = [
         some_task("helper", "scout", second=3),
         scout,
@@ -244,7 +298,8 @@ def test_a_stored_tree_has_what_is_below_the_task_and_nothing_else() -> None:
     assert shape(tree_of(some_task(), others)) == [(0, "advisers"), (1, "writer"), (1, "scout"), (2, "helper")]
     below = tree_of(scout, others)
     assert shape(below) == [(0, "scout"), (1, "helper")]
-    assert (below.root.state, below.root.usage, below.root.question_ids) == (TaskState.WORKING, USAGE, ("q",))
+    assert (below.root.state, below.root.usage) == (TaskState.WORKING, USAGE)
+    assert (below.root.question_ids, below.root.approval_ids) == (("q",), ("a",))
 
 
 def test_lines_are_indented_by_their_depth() -> None:

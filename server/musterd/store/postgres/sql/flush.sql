@@ -1,5 +1,5 @@
--- Store where a transaction leaves trees ($1 to $8) and tasks ($9 to $19), and the events that it appended ($20 to $26)
--- at a time ($27) in a format ($28). A task's column that is NULL stays, except for its owner.
+-- Store where a transaction leaves trees ($1 to $8) and tasks ($9 to $20), and the events that it appended ($21 to $27)
+-- at a time ($28) in a format ($29). A task's column that is NULL stays, except for its owner.
 WITH moved AS (
     UPDATE tree
     SET last_sequence = left_at.last_sequence,
@@ -21,6 +21,7 @@ WITH moved AS (
         attempt = left_at.attempt,
         last_write = left_at.last_write,
         owner = left_at.owner,
+        is_waiting = left_at.is_waiting,
         usage = coalesce(left_at.usage, task.usage),
         output = coalesce(left_at.output, task.output),
         error = coalesce(left_at.error, task.error),
@@ -28,14 +29,14 @@ WITH moved AS (
         start_time = coalesce(task.start_time, left_at.start_time),
         end_time = coalesce(left_at.end_time, task.end_time)
     FROM unnest(
-        $9::bigint[], $10::text[], $11::int[], $12::int[], $13::text[], $14::bytea[], $15::bytea[], $16::bytea[],
-        $17::bigint[], $18::bigint[], $19::bigint[]
+        $9::bigint[], $10::text[], $11::int[], $12::int[], $13::text[], $14::boolean[], $15::bytea[], $16::bytea[],
+        $17::bytea[], $18::bigint[], $19::bigint[], $20::bigint[]
     ) AS left_at (
-        number, state, attempt, last_write, owner, usage, output, error, update_time, start_time, end_time
+        number, state, attempt, last_write, owner, is_waiting, usage, output, error, update_time, start_time, end_time
     )
     WHERE task.number = left_at.number
 )
 INSERT INTO event (tree, task, create_time, sequence, tree_day, format, tenant_id, kind, payload)
-SELECT tree, task, $27, sequence, tree_day, $28, tenant_id, kind, payload
-FROM unnest($20::bigint[], $21::bigint[], $22::int[], $23::int[], $24::text[], $25::text[], $26::bytea[])
+SELECT tree, task, $28, sequence, tree_day, $29, tenant_id, kind, payload
+FROM unnest($21::bigint[], $22::bigint[], $23::int[], $24::int[], $25::text[], $26::text[], $27::bytea[])
     AS said (tree, task, sequence, tree_day, tenant_id, kind, payload)

@@ -1,2 +1,2 @@
 -- Tell which migrations the database has had.
-SELECT number, name, sha256 FROM migration
+SELECT number, name, sha256, needs FROM migration

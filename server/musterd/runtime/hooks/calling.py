@@ -1,0 +1,103 @@
+"""Calls one hook, and says what came of it."""
+
+import asyncio
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from pydantic_core import from_json, to_json, to_jsonable_python
+
+from musterd.domain.errors import MusterdError, Reason
+from musterd.domain.hook_run import HookPhase
+from musterd.hooks import CheckError, Hook, RunInput, RunOutput
+from musterd.hooks.binding import SUBJECTS
+from musterd.runtime.calling import call
+from musterd.runtime.failures import unforeseen
+
+GUARDRAIL_FAILED = "GUARDRAIL_FAILED"
+"""The cause of a run that failed because a guardrail did."""
+
+S = TypeVar("S", bound=RunInput | RunOutput)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A hook that raised. `message` is fit for the caller; with `stops_with` the run fails so.
+
+    `trigger` and `details` are those of a check.
+    """
+
+    message: str
+    trigger: str = ""
+    details: dict[str, Any]
+    stops_with: MusterdError | None = None
+
+
+async def call_hook(hook: Hook, subject: S, values: dict[str, Any], *, task_id: str) -> S | Failure:
+    """Return what a hook has made of a run's input or output, or why it failed: then it has changed nothing.
+
+    Only a cancellation from outside passes through.
+    """
+    given = replace(subject, **deepcopy(_changeable(subject)))
+    bound = hook.bind({**values, SUBJECTS[hook.phase]: given})
+    try:
+        returned = await call(partial(hook.call, **bound))
+        return _taken(hook, subject, given if returned is None else returned)
+    except asyncio.CancelledError as error:
+        if (current := asyncio.current_task()) is None or current.cancelling():
+            raise
+        return _failure_of(hook, error, task_id)
+    except Exception as error:  # noqa: BLE001 - whatever a hook raises is for its kind to decide
+        return _failure_of(hook, error, task_id)
+
+
+def _changeable(subject: RunInput | RunOutput) -> dict[str, Any]:
+    """Return what hooks may change."""
+    if isinstance(subject, RunInput):
+        return {"content": subject.content, "input": subject.input}
+    return {"content": subject.content}
+
+
+def _taken(hook: Hook, before: S, returned: object) -> S:
+    """Return the input or output with what a hook has changed. Raises TypeError or ValueError for what cannot be."""
+    if not isinstance(returned, type(before)):
+        expected = type(before).__name__
+        raise TypeError(f"the hook {hook.name!r} returned a {type(returned).__name__}, not a {expected} or None")
+    values = _changeable(cast("RunInput | RunOutput", returned))
+    if isinstance(before, RunInput) and not isinstance(values["content"], str):
+        raise TypeError(f"the hook {hook.name!r} made the content a {type(values['content']).__name__}, not a text")
+    # As it will be after a restart: what cannot be written as JSON must fail now.
+    return replace(before, **{name: from_json(to_json(value)) for name, value in values.items()})
+
+
+def _failure_of(hook: Hook, error: BaseException, task_id: str) -> Failure:
+    if isinstance(error, CheckError):
+        return _refusal_of(hook, error)
+    text = f"the hook {hook.name!r} failed"
+    if not hook.is_guardrail:
+        logged = unforeseen(Reason.INTERNAL, text, error, task=task_id, hook=hook.name)
+        return Failure(message=logged.message, details={})
+    logged = unforeseen(_REASONS[hook.phase], text, error, task=task_id, hook=hook.name)
+    logged.cause = GUARDRAIL_FAILED
+    return Failure(message=logged.message, details={}, stops_with=logged)
+
+
+def _refusal_of(hook: Hook, error: CheckError) -> Failure:
+    message = _clean(error.message) or f"the hook {hook.name!r} stopped the run"
+    trigger = _clean(error.check_trigger)
+    stops_with = MusterdError(reason=error.reason, message=message, cause=trigger)
+    return Failure(
+        message=message,
+        trigger=trigger,
+        details=to_jsonable_python(error.additional_data, fallback=str),
+        stops_with=stops_with,
+    )
+
+
+def _clean(text: str) -> str:
+    """Return a text without what no store can hold."""
+    return str(text).encode("utf-8", "replace").decode()
+
+
+_REASONS = {HookPhase.PRE: Reason.INPUT_CHECK_FAILED, HookPhase.POST: Reason.OUTPUT_CHECK_FAILED}

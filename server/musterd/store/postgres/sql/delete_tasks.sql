@@ -1,0 +1,2 @@
+-- Remove tasks.
+DELETE FROM task WHERE number = ANY ($1::bigint[])

@@ -1,0 +1,2 @@
+-- Remove trees.
+DELETE FROM tree WHERE number = ANY ($1::bigint[])

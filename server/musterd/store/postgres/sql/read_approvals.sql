@@ -1,0 +1,2 @@
+-- Read approvals.
+SELECT body, state FROM approval WHERE approval_id = ANY ($1::text[])
