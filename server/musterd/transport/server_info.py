@@ -7,7 +7,21 @@ from musterd.transport.codec.requests import MAX_PAGE_SIZE, MAX_WAIT_TASKS
 from musterd.transport.codec.tasks import duration
 from musterd_client.v1 import server_service_pb2 as pb2
 
-FEATURES = ("agents", "background", "boards", "cancel", "questions", "steer", "subagents", "teams", "watch")
+FEATURES = (
+    "agents",
+    "approvals",
+    "background",
+    "boards",
+    "cancel",
+    "hooks",
+    "questions",
+    "sessions",
+    "steer",
+    "subagents",
+    "teams",
+    "watch",
+    "workflows",
+)
 
 
 @dataclass(frozen=True, slots=True)
