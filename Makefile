@@ -33,8 +33,8 @@ demo: $(READY) ## See it work: a server, an agent and a client, without any key
 serve: $(READY) ## Serve an app; APP=module:name names yours
 	$(BIN)/musterd serve $(APP)
 
-test: $(READY) ## Run all tests, in a process for each core; ARGS="-k cancel" picks some
-	@$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
+test: $(READY) ## Run all tests; ARGS="-k cancel" picks some
+	@$(PY) -m pytest $(ARGS)
 
 bench: $(READY) ## Measure, and write build/bench.json
 	@mkdir -p build
