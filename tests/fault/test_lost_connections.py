@@ -50,7 +50,7 @@ async def test_an_append_without_an_answer_takes_effect_once(cluster: Cluster, s
     cluster.play(message, [text("one ") + gate(message) + text("two ") + gate(f"{message}: end") + text("three")])
     async with cluster.following(message) as followers:
         await followers[0].seen(lambda event: isinstance(event, TextDelta))
-        async with cutting(cluster.gate(saying("append"), stop, at=(0,))):
+        async with cutting(cluster.gate(saying("append"), stop)):
             cluster.model.release(message)
         cluster.model.release(f"{message}: end")
         task, log = await check(cluster, *followers)
