@@ -28,7 +28,9 @@ from musterd_client.v1 import event_pb2
 from musterd_client.v1.event_pb2 import ThinkingDelta, ToolCallCompleted, ToolCallFailed, ToolCallStarted
 
 Musterd = Callable[..., Result]
-PROGRAM = (sys.executable, "-c", "from musterd.cli import main; main()")
+HEED_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""Whoever runs the tests in the background may have told them, and so their children, to ignore interrupts."""
+PROGRAM = (sys.executable, "-c", f"{HEED_INTERRUPTS}; from musterd.cli import main; main()")
 
 
 def thinking(sequence: int, content: str) -> event_pb2.RunEvent:
