@@ -7,7 +7,7 @@ from tests.support.followers import Follower
 from tests.support.postgres_gates import Stop, committing, saying
 
 from musterd.testing.model import call, gate, text
-from musterd_client import RestartCause, StepRestarted, TaskCompleted, TaskState, TextDelta
+from musterd_client import ModelRequestStarted, RestartCause, StepRestarted, TaskCompleted, TaskState, TextDelta
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -98,6 +98,9 @@ async def test_followers_elsewhere_need_no_notification(cluster: Cluster) -> Non
     message = cluster.play("no word", [gate("no word") + text("done")])
     async with cluster.following(message) as followers:
         await cluster.model.reached("no word")
+        # Else nobody elsewhere may be known to watch, and there is nobody to notify.
+        for follower in followers:
+            await follower.seen(lambda event: isinstance(event, ModelRequestStarted))
         notifying = cluster.gate(saying("notify"), Stop.BEFORE, at=(0,))
         cluster.model.release("no word")
         await notifying.reached()
