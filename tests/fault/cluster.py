@@ -24,7 +24,7 @@ from musterd.settings import migrate_store
 from musterd.settings.store import StoreSettings
 from musterd.store.postgres import PostgresStore
 from musterd.store.postgres.connection import Database
-from musterd.testing.model import ChatRequest, FakeModel, Rule, Turn
+from musterd.testing.model import ChatRequest, FakeModel, Rule, Turn, text
 from musterd_client import MusterdClient, RetryPolicy
 
 APPS = Path(__file__).parent / "apps"
@@ -110,6 +110,18 @@ class Cluster:
             await replica.begin()
         for replica in self.replicas:
             await replica.serving()
+
+    async def all_settled(self) -> None:
+        """Return once each replica starts a run at once that is asked of it.
+
+        One that has just failed to look at the queue leaves new runs there, where another replica may find them.
+        """
+        message = self.play("settled", lambda _: text("yes"))
+        for first in range(REPLICAS):
+            async with self.client(first) as client:
+                task = None
+                while task is None or task.start_time != task.create_time:
+                    task = (await client.run_agent("worker", message).result()).task
 
     def play(self, message: str, script: Iterable[Turn] | Rule) -> str:
         """Let the model follow a script in runs with this message, which is returned."""

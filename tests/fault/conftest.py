@@ -18,6 +18,7 @@ async def shared_cluster(tmp_path_factory: pytest.TempPathFactory, postgres_dsn:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def cluster(shared_cluster: Cluster) -> Cluster:
-    """Return three replicas that take calls."""
+    """Return three replicas that take calls, and run what they are asked to themselves."""
     await shared_cluster.all_serving()
+    await shared_cluster.all_settled()
     return shared_cluster

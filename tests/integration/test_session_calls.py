@@ -1,7 +1,7 @@
 """ListSessions, GetSession and DeleteSession: what they show, and to whom."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -50,8 +50,8 @@ async def say(client: MusterdClient, text: str = "hi", name: str = "parrot", ses
     await client.run_agent(name, text, session_id=session_id).result()
 
 
-async def listed(client: MusterdClient, **filters: str | int) -> Sequence[Session]:
-    return [session async for session in client.sessions.list(**filters)]  # pyright: ignore[reportArgumentType] - the filters of a test
+async def all_of(sessions: AsyncIterator[Session]) -> Sequence[Session]:
+    return [session async for session in sessions]
 
 
 def names(sessions: Sequence[Session]) -> Sequence[tuple[str, str]]:
@@ -65,10 +65,10 @@ async def test_sessions_are_listed_latest_first() -> None:
             await say(client, session_id=f"s-{number}")
         await say(client, name="owl", session_id="s-3")
         await say(client, session_id="s-0")
-        everything = names(await listed(client))
-        pages = names(await listed(client, page_size=2))
-        by_id = names(await listed(client, session_id="s-3"))
-        by_component = names(await listed(client, agent_id="owl"))
+        everything = names(await all_of(client.sessions.list()))
+        pages = names(await all_of(client.sessions.list(page_size=2)))
+        by_id = names(await all_of(client.sessions.list(session_id="s-3")))
+        by_component = names(await all_of(client.sessions.list(agent_id="owl")))
     parrot = [(f"s-{number}", "parrot") for number in range(5)]
     assert everything == [parrot[0], ("s-3", "owl"), *reversed(parrot[1:])]
     assert pages == everything

@@ -52,4 +52,6 @@ async def test_what_fails_is_tried_again_an_hour_later() -> None:
 
 async def test_one_that_never_began_can_be_closed() -> None:
     """R3."""
-    await Maintenance(store=cast("Store", Tended()), clock=DrivenClock()).close()
+    tended = Tended()
+    await Maintenance(store=cast("Store", tended), clock=DrivenClock()).close()
+    assert tended.times == 0

@@ -1,6 +1,5 @@
 """Calls one hook, and says what came of it."""
 
-import asyncio
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -44,10 +43,6 @@ async def call_hook(hook: Hook, subject: S, values: dict[str, Any], *, task_id: 
     try:
         returned = await call(partial(hook.call, **bound))
         return _taken(hook, subject, given if returned is None else returned)
-    except asyncio.CancelledError as error:
-        if (current := asyncio.current_task()) is None or current.cancelling():
-            raise
-        return _failure_of(hook, error, task_id)
     except Exception as error:  # noqa: BLE001 - whatever a hook raises is for its kind to decide
         return _failure_of(hook, error, task_id)
 
@@ -71,7 +66,7 @@ def _taken(hook: Hook, before: S, returned: object) -> S:
     return replace(before, **{name: from_json(to_json(value)) for name, value in values.items()})
 
 
-def _failure_of(hook: Hook, error: BaseException, task_id: str) -> Failure:
+def _failure_of(hook: Hook, error: Exception, task_id: str) -> Failure:
     if isinstance(error, CheckError):
         return _refusal_of(hook, error)
     text = f"the hook {hook.name!r} failed"
