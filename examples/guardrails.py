@@ -37,8 +37,11 @@ class Privacy:
         cards = (found for found in DIGITS.findall(said) if is_card(found))
         return [*MAIL.findall(said), *cards]
 
+    @hook(guardrail=True)
     def mask(self, run_input: RunInput) -> None:
-        """Put a mark in place of what is personal. As a pre-hook it may change the input."""
+        """Put a mark in place of what is personal: a pre-hook may change the input, but for the parts beside it."""
+        if any(self.find(part.text or "") for part in run_input.parts):
+            raise InputCheckError("personal data goes into the message, where it is removed", "PII_DETECTED")
         for found in self.find(run_input.content):
             run_input.content = run_input.content.replace(found, "[removed]")
 
@@ -81,7 +84,8 @@ def make_app(model: Model | str, judge_model: Model | str, audit: list[str]) -> 
     @hook(guardrail=True)
     async def check_for_injection(run_input: RunInput) -> None:
         """Refuse a request that the judge takes for an attack. Whatever the judge raises refuses it, too."""
-        verdict = (await judge.run(f"<request>\n{run_input.content}\n</request>")).output
+        texts = [run_input.content, *(part.text for part in run_input.parts if part.text is not None)]
+        verdict = (await judge.run("\n".join(("<request>", *texts, "</request>")))).output
         if verdict.is_attack:
             raise InputCheckError("this request is not for me", "PROMPT_INJECTION", {"reason": verdict.reason})
 

@@ -29,7 +29,10 @@ def session_entry_from(message: session_service_pb2.SessionEntry) -> session_mod
         create_time=time_from(message.create_time) if message.HasField("create_time") else None,
         messages=tuple(
             session_model.SessionMessage(
-                role=message_role_from(each.role), text=each.text, message_json=each.message_json
+                role=message_role_from(each.role),
+                text=each.text,
+                message_json=each.message_json,
+                omitted_bytes=each.omitted_bytes,
             )
             for each in message.messages
         ),

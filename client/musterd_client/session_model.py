@@ -31,11 +31,16 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionMessage:
-    """One message of a conversation: what is said, and the whole as JSON in the form of pydantic-ai."""
+    """One message of a conversation: what is said, and the whole as JSON in the form of pydantic-ai.
+
+    Of a message that is larger than 3 MiB, `message_json` is empty, `omitted_bytes` how large it is, and `text` at most
+    the first MiB.
+    """
 
     role: MessageRole
     text: str = ""
     message_json: str = ""
+    omitted_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

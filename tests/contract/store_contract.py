@@ -18,6 +18,7 @@ from tests.contract.hooking import HookingContract
 from tests.contract.lifecycle import LifecycleContract
 from tests.contract.messages import MessagesContract
 from tests.contract.parking import ParkingContract
+from tests.contract.parking_of_parents import ParkingOfParentsContract
 from tests.contract.questioning import QuestioningContract
 from tests.contract.queueing import QueueingContract
 from tests.contract.reading import ReadingContract
@@ -48,6 +49,7 @@ class StoreContract(
     ApprovingContract,
     DecidingContract,
     ParkingContract,
+    ParkingOfParentsContract,
     ApproversContract,
     SessionsContract,
 ):

@@ -249,6 +249,28 @@ async def test_pre_hooks_run_after_any_end_and_post_hooks_after_a_good_one(endin
     assert list(runs) == ["before"]
 
 
+async def test_a_hook_after_a_refusal_gets_the_input_as_the_hooks_before_have_left_it() -> None:
+    """H2, H3: what was taken out of it stays out."""
+    seen: list[str] = []
+
+    @background
+    def audit(run_input: RunInput) -> None:
+        seen.append(run_input.content)
+
+    def mask(run_input: RunInput) -> None:
+        run_input.content = "[removed]"
+
+    def refuse() -> None:
+        raise InputCheckError("no")
+
+    async with serve(Musterd(agents=[agent(pre_hooks=[audit, mask, refuse])])) as client:
+        async with client.run_agent("agent", "secret") as run:
+            events = [event async for event in run]
+        await settled(client, run.task.task_id)
+    assert isinstance(events[-1], TaskFailed)
+    assert seen == ["[removed]"]
+
+
 async def test_a_run_that_never_began_leaves_no_hook() -> None:
     """H2, C7 (refusal)."""
 

@@ -185,6 +185,18 @@ async def test_events_of_the_application_reach_the_log() -> None:
     assert [(event.type, event.payload) for event in custom] == [("load_progress", {"done": 50, "label": "half"})]
 
 
+async def test_an_event_of_the_application_is_told_in_a_way_that_everybody_can_read() -> None:
+    """R3: one that nobody can would break every stream of its run."""
+
+    async def load(ctx: RunContext[Any]) -> str:
+        await ctx.emit(LoadProgressEvent(done=10**400, label="\ud800"))
+        return "loaded"
+
+    events = await events_of(Agent(call_then_say("load", "ok"), tools=[load]))
+    (payload,) = [event.payload for event in events if isinstance(event, Custom)]
+    assert payload == {"done": str(10**400), "label": "?"}
+
+
 async def test_a_result_too_large_for_an_event_is_left_out_and_its_size_told() -> None:
     """R3: the model still gets it whole."""
     heard: list[int] = []

@@ -12,6 +12,7 @@ from tests.support.gated_model import Delta, Gate, saying
 from tests.support.hook_runs import logged, told
 
 from musterd import InputCheckError, Musterd, OutputCheckError, Prototype, RunInput, Team, hook
+from musterd.hooks import CheckError
 from musterd.testing import serve
 from musterd_client import (
     CancelMode,
@@ -117,6 +118,87 @@ async def test_a_guardrail_that_crashes_stops_the_run(guardrail: Callable[..., A
     assert failed.error.error_id in failed.error.message
     assert "1234" not in repr(log)
     assert not any(isinstance(event, ModelRequestStarted) for event in log)
+
+
+class OwnError(InputCheckError):
+    """A check that is made in a way of its own."""
+
+    def __init__(self, kinds: list[str]) -> None:
+        self.kinds = kinds
+
+
+def plain_check() -> None:
+    raise CheckError("neither in nor out", "SOMETHING")
+
+
+def own_check() -> None:
+    raise OwnError(["mail"])
+
+
+@pytest.mark.parametrize(
+    ("check", "message", "cause"),
+    [
+        (plain_check, "neither in nor out", "SOMETHING"),
+        (own_check, "the hook 'own_check' stopped the run", "INPUT_NOT_ALLOWED"),
+    ],
+)
+async def test_a_check_of_any_class_stops_the_run(check: Callable[..., Any], message: str, cause: str) -> None:
+    """H3 (refusal)."""
+    log = await log_of(Musterd(agents=[agent(pre_hooks=[check])]))
+    assert isinstance(failed := log[-1], TaskFailed)
+    assert (failed.error.reason, failed.error.message) == ("INPUT_CHECK_FAILED", message)
+    assert failed.error.cause == cause
+
+
+async def test_a_check_among_others_in_a_task_group_stops_the_run() -> None:
+    """H3 (refusal): asyncio hands it over in a group."""
+
+    async def refuse() -> None:
+        raise InputCheckError("no", "OFF_TOPIC")
+
+    async def check_all() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Gate().wait())
+            group.create_task(refuse())
+
+    log = await log_of(Musterd(agents=[agent(pre_hooks=[check_all])]))
+    assert isinstance(failed := log[-1], TaskFailed)
+    assert (failed.error.reason, failed.error.cause) == ("INPUT_CHECK_FAILED", "OFF_TOPIC")
+
+
+class Nameless:
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+endless: dict[str, Any] = {}
+endless["again"] = endless
+
+ADDED: dict[str, tuple[Any, Any]] = {
+    "bytes": ({"found": b"\xff"}, {"found": "a bytes, which is no JSON"}),
+    "a text that is none": ({"found": "\ud800"}, {"found": "?"}),
+    "a name that is none": ({"\ud800": {"\ud800": 1}}, {"?": "a dict, which is no JSON"}),
+    "what has no text": ({"found": Nameless(), "sound": 1}, {"found": "a Nameless, which is no JSON", "sound": 1}),
+    "what has itself in it": (endless, {"again": "a dict, which is no JSON"}),
+    "a number without a double": ({"found": 10**400}, {"found": str(10**400)}),
+    "no object": (["mail"], {"data": ["mail"]}),
+}
+
+
+@pytest.mark.parametrize("case", ADDED)
+async def test_a_check_stops_the_run_whatever_it_adds(case: str) -> None:
+    """H3 (refusal): and everybody can read the log."""
+    added, details = ADDED[case]
+
+    def refuse() -> None:
+        raise InputCheckError("no", "PII_DETECTED", added)
+
+    log = await log_of(Musterd(agents=[agent(pre_hooks=[refuse])]))
+    assert isinstance(failed := log[-1], TaskFailed)
+    assert (failed.error.reason, failed.error.cause) == ("INPUT_CHECK_FAILED", "PII_DETECTED")
+    assert [event.details for event in log if isinstance(event, HookFailed)] == [details]
 
 
 async def test_a_guardrail_of_the_output_that_crashes_stops_the_run() -> None:

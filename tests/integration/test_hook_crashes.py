@@ -12,6 +12,7 @@ from tests.support.cutting import Cut
 from tests.support.followers import GUARD_SECONDS
 from tests.support.gated_model import Gate, saying
 from tests.support.runtime_kernel import Kernel
+from tests.support.scripted import call_then_say
 
 from musterd import InputCheckError, Musterd, Prototype, RequestContext, RunInput, RunOutput, Team, TeamFactory, hook
 from musterd.domain.event import HookCompleted, HookFailed, HookStarted, TaskCompleted
@@ -187,6 +188,38 @@ async def was_refused_by_the_first(app: Musterd, database: Path) -> bool:
     assert (task.state, task.error.message, task.error.cause) == (TaskState.FAILED, "no", "OFF_TOPIC")
     assert sum(isinstance(payload, HookStarted) for payload in log) == 1
     return True
+
+
+async def test_a_run_that_cannot_go_on_leaves_its_input_as_the_hooks_have_left_it(tmp_path: Path) -> None:
+    """H2, H4, R3: also in a process that has called none of them."""
+    gate, seen = Gate(), list[str]()
+
+    async def pay() -> str:
+        await gate.wait()
+        return "paid"
+
+    def mask(run_input: RunInput) -> None:
+        run_input.content = "[removed]"
+
+    @background
+    def audit(run_input: RunInput) -> None:
+        seen.append(run_input.content)
+
+    agent = Agent(call_then_say("pay", "done"), name="agent", tools=[pay])
+    app = Musterd(agents=[Prototype(agent, pre_hooks=[mask, audit])])
+    first = await begin(app, tmp_path / "a.db")
+    running = asyncio.create_task(run(first))
+    await gate.reached.wait()
+    await first.die()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    second = await begin(app, tmp_path / "a.db")
+    (one,) = await settled(second)
+    task = await second.real_store.get_task(VIEWER, one.task_id)
+    await second.stop()
+    assert task.error is not None
+    assert task.error.cause == "TOOL_NOT_REPEATABLE"
+    assert seen == ["[removed]"]
 
 
 async def test_a_hook_cut_off_by_the_end_of_the_process_runs_again_in_the_next(tmp_path: Path) -> None:

@@ -113,6 +113,17 @@ async def test_another_session_than_the_tokens_is_refused(wire: Wire, witness: W
     assert witness.contexts == []
 
 
+async def test_the_tasks_of_another_session_than_the_tokens_are_not_asked_for(wire: Wire) -> None:
+    """I3 (refusal): those of its own are."""
+    bound = token("ada", session_id="s-1")
+    task = await run(wire, bound)
+    refusal = await wire.refusal("ListTasks", token=bound, session_id="s-2")
+    assert (refusal.code, refusal.reason) == (DENIED, "IDENTITY_MISMATCH")
+    for session_id in ("s-1", ""):
+        listed = (await wire.call("ListTasks", token=bound, session_id=session_id)).tasks
+        assert [each.task_id for each in listed] == [task.task_id]
+
+
 async def test_who_may_impersonate_runs_for_others_of_its_tenant(wire: Wire, witness: Witness) -> None:
     """I3: the task is the user's own; the claims are still the caller's."""
     task = await run(wire, SERVICE, user_id="ada")

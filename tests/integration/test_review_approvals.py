@@ -18,7 +18,7 @@ from tests.support.turns import Said, taking
 
 from musterd import Musterd, Parallel, Review, Step, StepInput, Steps, Workflow
 from musterd.domain.full_store import FullStore
-from musterd.domain.ports import Lost, Stored
+from musterd.domain.ports import Lost
 from musterd.store.sqlite import SqliteStore
 from musterd.subagents import SubAgentConfig
 from musterd.testing import serve
@@ -201,7 +201,7 @@ class SlowToPark:
         self.gate = Gate()
         self._store = store
 
-    async def park(self, task_id: str, attempt: int) -> Stored | Lost:
+    async def park(self, task_id: str, attempt: int) -> bool | Lost:
         await self.gate.wait()
         return await self._store.park(task_id, attempt)
 

@@ -13,13 +13,16 @@ from tests.support.gated_model import Gate, saying, stopping
 from tests.support.stage import Stage, at, do, task
 from tests.support.tokens import AUTH, USER_SCOPES, token
 from tests.support.trees import only_child_of
+from tests.support.turns import Call, taking
 from tests.support.wire import Answer, Wire, wire_to
 
 from musterd import Musterd
 from musterd.testing import serve
+from musterd.transport.codec.sessions import MESSAGE_MAX_BYTES
 from musterd.transport.sessions import PAGE_MAX_BYTES
 from musterd_client import (
     ComponentKind,
+    DataPart,
     InvalidArgumentError,
     MusterdClient,
     NotFoundError,
@@ -113,6 +116,78 @@ async def test_entries_come_in_pages() -> None:
     assert entries == [1, 2, 3, 4, 5]
 
 
+def lecturer() -> Agent[None, str]:
+    """Return an agent that calls a tool five times, each time with a large answer, and says so."""
+
+    def recite() -> str:
+        return "x" * (PAGE_MAX_BYTES // 2)
+
+    call: Call = ("recite", {})
+    return Agent(taking(*[call] * 5, "said"), name="parrot", tools=[recite])
+
+
+async def test_an_entry_that_does_not_fit_a_page_goes_on_in_the_next() -> None:
+    """N1: message by message, and as large as every client takes; the Python client puts it together."""
+    async with serve(Musterd(agents=[lecturer()])) as client, wire_to(client.target) as wire:
+        for _ in range(2):
+            await say(client)
+        pages = [await wire.call("GetSession", session_id=ID)]
+        while pages[-1].next_page_token:
+            token = pages[-1].next_page_token
+            pages.append(await wire.call("GetSession", session_id=ID, page_token=token))
+        whole = [entry async for entry in client.sessions.entries(ID)]
+    parts = [(entry.position, len(entry.messages)) for page in pages for entry in page.entries]
+    assert len(pages) > 4
+    assert all(count > 0 for _, count in parts)
+    assert max(page.ByteSize() for page in pages) <= PAGE_MAX_BYTES + 1_024
+    assert {position: sum(count for at, count in parts if at == position) for position in (1, 2)} == {1: 12, 2: 2}
+    assert [(entry.position, len(entry.messages)) for entry in whole] == [(1, 12), (2, 2)]
+    sent = [message.message_json for page in pages for entry in page.entries for message in entry.messages]
+    assert sent == [message.message_json for entry in whole for message in entry.messages]
+
+
+async def test_a_message_that_no_page_takes_is_left_out() -> None:
+    """N1: with its size; what comes before and after it is there."""
+    large = DataPart(media_type="image/png", data=b"x" * MESSAGE_MAX_BYTES)
+    async with serve(Musterd(agents=[talker()])) as client, wire_to(client.target) as wire:
+        await client.run_agent("parrot", "look", parts=[large], session_id=ID).result()
+        page = await wire.call("GetSession", session_id=ID)
+        (entry,) = [entry async for entry in client.sessions.entries(ID)]
+    assert page.ByteSize() < PAGE_MAX_BYTES
+    asked, said = entry.messages
+    assert (asked.text, asked.message_json, said.text, said.omitted_bytes) == ("look", "", "hello", 0)
+    assert asked.omitted_bytes > MESSAGE_MAX_BYTES
+
+
+async def test_without_authentication_a_request_says_whose_sessions_it_is_about() -> None:
+    """I3, N1: like that of the run; those of nobody are other ones."""
+    async with serve(Musterd(agents=[talker()])) as client:
+        await client.run_agent("parrot", "hi", session_id=ID, user_id="ada").result()
+        await say(client, session_id="s-2")
+        assert names(await all_of(client.sessions.list(user_id="ada"))) == [(ID, "parrot")]
+        assert names(await all_of(client.sessions.list())) == [("s-2", "parrot")]
+        assert (await client.sessions.get(ID, user_id="ada")).run_count == 1
+        assert [entry.position async for entry in client.sessions.entries(ID, user_id="ada")] == [1]
+        for user_id in ("", "bob"):
+            with pytest.raises(NotFoundError):
+                await client.sessions.get(ID, user_id=user_id)
+            with pytest.raises(NotFoundError):
+                await client.sessions.delete(ID, user_id=user_id)
+        await client.sessions.delete(ID, user_id="ada")
+        assert names(await all_of(client.sessions.list(user_id="ada"))) == []
+
+
+@pytest.mark.parametrize("name", ["ListSessions", *NOBODY])
+async def test_a_token_is_good_for_the_sessions_of_its_user_alone(name: str) -> None:
+    """I3, N1 (refusal): also that of an administrator, or of one who may impersonate."""
+    async with wire_of(Musterd(agents=[talker()])) as wire:
+        await wire.call("RunAgent", token=OWNER, agent_id="parrot", message="hi", session_id=ID)
+        for stranger in STRANGERS.values():
+            refused = await wire.refusal(name, token=stranger, session_id=ID, user_id="grace")
+            assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "IDENTITY_MISMATCH")
+        await wire.call(name, token=OWNER, session_id=ID, user_id="ada")
+
+
 @asynccontextmanager
 async def wire_of(app: Musterd) -> AsyncGenerator[Wire]:
     async with serve(app, auth=AUTH) as client, wire_to(client.target) as wire:
@@ -174,6 +249,7 @@ BAD_COMPONENT: Message = ComponentRef(kind=COMPONENT_KIND_MEMBER, id="a")
     ("name", "fields", "path"),
     [
         ("ListSessions", {"session_id": LONG}, "session_id"),
+        ("ListSessions", {"user_id": LONG}, "user_id"),
         ("ListSessions", {"page_size": 1_001}, "page_size"),
         ("ListSessions", {"page_size": -1}, "page_size"),
         ("ListSessions", {"page_token": "nonsense"}, "page_token"),

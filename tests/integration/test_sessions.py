@@ -169,6 +169,24 @@ async def test_tools_and_structured_output_are_part_of_the_history() -> None:
     assert [len(entry.messages) for entry in entries] == [5, 3]
 
 
+async def test_runs_that_end_with_a_tool_call_keep_their_own_parts_of_the_history() -> None:
+    """N1: the next prompt follows the call's return, which agents make one request."""
+
+    class Verdict(BaseModel):
+        fine: bool
+
+    agent = Agent(taking(("final_result", {"fine": True})), name="judge", output_type=Verdict)
+    async with serve(Musterd(agents=[agent])) as client:
+        for text in ("one", "two", "three", "four"):
+            await say(client, text, "judge")
+        entries = await entries_of(client)
+    assert [entry.position for entry in entries] == [1, 2, 3, 4]
+    said = [[message.text for message in entry.messages] for entry in entries]
+    assert said == [[text, "", ""] for text in ("one", "two", "three", "four")]
+    run_ids = [{json.loads(message.message_json)["run_id"] for message in entry.messages} for entry in entries]
+    assert [len(each) for each in run_ids] == [1] * 4
+
+
 async def test_a_run_is_refused_while_another_waits_for_an_approval() -> None:
     """N1, N2 (refusal): the error names the task to look after; once that has ended, the session is free."""
     till = Till()
@@ -223,6 +241,28 @@ async def test_a_capability_that_shortens_the_history_is_followed() -> None:
     ]
     assert (session.run_count, session.message_count) == (4, 4)
     assert [entry.position for entry in entries] == [4]
+
+
+async def test_a_capability_that_changes_messages_in_place_is_followed() -> None:
+    """N1: what it made of them stands, as if it had given others; with nothing to change it adds its part."""
+
+    def shout(messages: list[ModelMessage]) -> list[ModelMessage]:
+        for message in messages[:-1]:
+            for part in message.parts:
+                if isinstance(part, UserPromptPart | TextPart):
+                    part.content = str(part.content).upper()
+        return messages
+
+    async with serve(Musterd(agents=[recalling(capabilities=[ProcessHistory(shout)])])) as client:
+        await say(client, "one")
+        assert await say(client, "two") == "ONE two"
+        (entry,) = await entries_of(client)
+        await client.sessions.delete(ID)
+        for text in ("ONE", "TWO"):
+            await say(client, text)
+        untouched = await entries_of(client)
+    assert [message.text for message in entry.messages] == ["ONE", "ONE", "two", "ONE two"]
+    assert [entry.position for entry in untouched] == [1, 2]
 
 
 @pytest.mark.parametrize(

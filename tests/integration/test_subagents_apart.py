@@ -190,6 +190,21 @@ async def test_others_do_not_see_what_a_session_left(who: str, session_id: str) 
     assert child.state is TaskState.INPUT_REQUIRED
 
 
+async def test_another_agent_s_session_of_the_same_name_has_not_left_it() -> None:
+    """S13, N1 (refusal): a session is with one component."""
+    stage = Stage()
+    toolset = stage.delegating(background_outlives_run=True)
+    app = Musterd(agents=[stage.agent(toolset), stage.agent(toolset, name="clerk")])
+    async with serve(app) as client:
+        left = await leave_a_task(stage, client, "s-1")
+        plan = do([LIST, ("check_task", {"task_id": left.task_id}), ("hard_cancel_task", {"task_id": left.task_id})])
+        listed, *refused = (await client.run_agent("clerk", plan, session_id="s-1").result()).text.split("\n---\n")
+        child = await client.tasks.status(left.task_id)
+    assert listed == "No active background tasks."
+    assert refused == [f"Error: Task '{left.task_id}' not found"] * 2
+    assert child.state is TaskState.INPUT_REQUIRED
+
+
 async def test_a_run_does_not_see_the_tasks_of_another_run_of_its_session() -> None:
     """S13: those that end with their run are its own affair, whichever agent has a session of the same name."""
     stage = Stage()

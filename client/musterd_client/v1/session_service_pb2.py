@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from musterd_client.v1 import component_pb2 as musterd_dot_v1_dot_component__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n musterd/v1/session_service.proto\x12\nmusterd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1amusterd/v1/component.proto\"\x80\x02\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12+\n\tcomponent\x18\x02 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trun_count\x18\x05 \x01(\x03\x12\x15\n\rmessage_count\x18\x06 \x01(\x03\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x14\n\x0clive_task_id\x18\x08 \x01(\t\"\x90\x01\n\x0cSessionEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08messages\x18\x04 \x03(\x0b\x32\x1a.musterd.v1.SessionMessage\"[\n\x0eSessionMessage\x12%\n\x04role\x18\x01 \x01(\x0e\x32\x17.musterd.v1.MessageRole\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x0cmessage_json\x18\x03 \x01(\t\"}\n\x13ListSessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12+\n\tcomponent\x18\x04 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\"V\n\x14ListSessionsResponse\x12%\n\x08sessions\x18\x01 \x03(\x0b\x32\x13.musterd.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12+\n\tcomponent\x18\x02 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"~\n\x12GetSessionResponse\x12$\n\x07session\x18\x01 \x01(\x0b\x32\x13.musterd.v1.Session\x12)\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x18.musterd.v1.SessionEntry\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"q\n\x14\x44\x65leteSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12+\n\tcomponent\x18\x02 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12\x18\n\x10\x63\x61ncel_live_runs\x18\x03 \x01(\x08\"\x17\n\x15\x44\x65leteSessionResponse*`\n\x0bMessageRole\x12\x1c\n\x18MESSAGE_ROLE_UNSPECIFIED\x10\x00\x12\x18\n\x14MESSAGE_ROLE_REQUEST\x10\x01\x12\x19\n\x15MESSAGE_ROLE_RESPONSE\x10\x02\x32\x95\x02\n\x0eSessionService\x12V\n\x0cListSessions\x12\x1f.musterd.v1.ListSessionsRequest\x1a .musterd.v1.ListSessionsResponse\"\x03\x90\x02\x01\x12P\n\nGetSession\x12\x1d.musterd.v1.GetSessionRequest\x1a\x1e.musterd.v1.GetSessionResponse\"\x03\x90\x02\x01\x12Y\n\rDeleteSession\x12 .musterd.v1.DeleteSessionRequest\x1a!.musterd.v1.DeleteSessionResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n musterd/v1/session_service.proto\x12\nmusterd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1amusterd/v1/component.proto\"\x80\x02\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12+\n\tcomponent\x18\x02 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trun_count\x18\x05 \x01(\x03\x12\x15\n\rmessage_count\x18\x06 \x01(\x03\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x14\n\x0clive_task_id\x18\x08 \x01(\t\"\x90\x01\n\x0cSessionEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08messages\x18\x04 \x03(\x0b\x32\x1a.musterd.v1.SessionMessage\"r\n\x0eSessionMessage\x12%\n\x04role\x18\x01 \x01(\x0e\x32\x17.musterd.v1.MessageRole\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x0cmessage_json\x18\x03 \x01(\t\x12\x15\n\romitted_bytes\x18\x04 \x01(\x03\"\x8e\x01\n\x13ListSessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12+\n\tcomponent\x18\x04 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12\x0f\n\x07user_id\x18\x05 \x01(\t\"V\n\x14ListSessionsResponse\x12%\n\x08sessions\x18\x01 \x03(\x0b\x32\x13.musterd.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8c\x01\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12+\n\tcomponent\x18\x02 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x0f\n\x07user_id\x18\x05 \x01(\t\"~\n\x12GetSessionResponse\x12$\n\x07session\x18\x01 \x01(\x0b\x32\x13.musterd.v1.Session\x12)\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x18.musterd.v1.SessionEntry\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x82\x01\n\x14\x44\x65leteSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12+\n\tcomponent\x18\x02 \x01(\x0b\x32\x18.musterd.v1.ComponentRef\x12\x18\n\x10\x63\x61ncel_live_runs\x18\x03 \x01(\x08\x12\x0f\n\x07user_id\x18\x04 \x01(\t\"\x17\n\x15\x44\x65leteSessionResponse*`\n\x0bMessageRole\x12\x1c\n\x18MESSAGE_ROLE_UNSPECIFIED\x10\x00\x12\x18\n\x14MESSAGE_ROLE_REQUEST\x10\x01\x12\x19\n\x15MESSAGE_ROLE_RESPONSE\x10\x02\x32\x95\x02\n\x0eSessionService\x12V\n\x0cListSessions\x12\x1f.musterd.v1.ListSessionsRequest\x1a .musterd.v1.ListSessionsResponse\"\x03\x90\x02\x01\x12P\n\nGetSession\x12\x1d.musterd.v1.GetSessionRequest\x1a\x1e.musterd.v1.GetSessionResponse\"\x03\x90\x02\x01\x12Y\n\rDeleteSession\x12 .musterd.v1.DeleteSessionRequest\x1a!.musterd.v1.DeleteSessionResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,26 +39,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SESSIONSERVICE'].methods_by_name['GetSession']._serialized_options = b'\220\002\001'
   _globals['_SESSIONSERVICE'].methods_by_name['DeleteSession']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['DeleteSession']._serialized_options = b'\220\002\002'
-  _globals['_MESSAGEROLE']._serialized_start=1216
-  _globals['_MESSAGEROLE']._serialized_end=1312
+  _globals['_MESSAGEROLE']._serialized_start=1293
+  _globals['_MESSAGEROLE']._serialized_end=1389
   _globals['_SESSION']._serialized_start=110
   _globals['_SESSION']._serialized_end=366
   _globals['_SESSIONENTRY']._serialized_start=369
   _globals['_SESSIONENTRY']._serialized_end=513
   _globals['_SESSIONMESSAGE']._serialized_start=515
-  _globals['_SESSIONMESSAGE']._serialized_end=606
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=608
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=733
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=735
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=821
-  _globals['_GETSESSIONREQUEST']._serialized_start=823
-  _globals['_GETSESSIONREQUEST']._serialized_end=946
-  _globals['_GETSESSIONRESPONSE']._serialized_start=948
-  _globals['_GETSESSIONRESPONSE']._serialized_end=1074
-  _globals['_DELETESESSIONREQUEST']._serialized_start=1076
-  _globals['_DELETESESSIONREQUEST']._serialized_end=1189
-  _globals['_DELETESESSIONRESPONSE']._serialized_start=1191
-  _globals['_DELETESESSIONRESPONSE']._serialized_end=1214
-  _globals['_SESSIONSERVICE']._serialized_start=1315
-  _globals['_SESSIONSERVICE']._serialized_end=1592
+  _globals['_SESSIONMESSAGE']._serialized_end=629
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=632
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=774
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=776
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=862
+  _globals['_GETSESSIONREQUEST']._serialized_start=865
+  _globals['_GETSESSIONREQUEST']._serialized_end=1005
+  _globals['_GETSESSIONRESPONSE']._serialized_start=1007
+  _globals['_GETSESSIONRESPONSE']._serialized_end=1133
+  _globals['_DELETESESSIONREQUEST']._serialized_start=1136
+  _globals['_DELETESESSIONREQUEST']._serialized_end=1266
+  _globals['_DELETESESSIONRESPONSE']._serialized_start=1268
+  _globals['_DELETESESSIONRESPONSE']._serialized_end=1291
+  _globals['_SESSIONSERVICE']._serialized_start=1392
+  _globals['_SESSIONSERVICE']._serialized_end=1669
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from musterd.auth.identity import (
     anonymous_principal,
     approver_of,
     may_be_open,
+    session_owner,
     snapshot,
     viewer_of,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "build_key_ring",
     "is_public",
     "may_be_open",
+    "session_owner",
     "snapshot",
     "viewer_of",
 ]

@@ -26,6 +26,16 @@ def acting_user(principal: Principal, requested_user_id: str, requested_session_
     return requested_user_id or principal.user_id, requested_session_id or principal.session_id
 
 
+def session_owner(principal: Principal, requested_user_id: str, requested_session_id: str) -> tuple[str, str]:
+    """Return whose sessions a request is about, and which one: nobody sees those of others who is known by a token.
+
+    Raises IDENTITY_MISMATCH when the request contradicts the token, also for who may impersonate.
+    """
+    if requested_user_id not in ("", principal.user_id) and not principal.may_name_any_user:
+        raise _mismatch("user_id", "it names another user than your token; leave it empty")
+    return acting_user(principal, requested_user_id, requested_session_id)
+
+
 def viewer_of(principal: Principal) -> Viewer:
     """Return whose rows the caller may see: its own, or its whole tenant's for administrators."""
     return Viewer(tenant_id=principal.tenant_id, user_id=None if principal.is_admin else principal.user_id)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from musterd.domain.ports import Lost, RequestKey, Stored
+from musterd.domain.ports import Lost, RequestKey
 from musterd.domain.principal import Identity, Viewer
 from musterd.domain.task import Approval, ApprovalKind, Task
 
@@ -95,8 +95,9 @@ class ApprovalStore(Protocol):
     ) -> Resolved:
         """Decide about open approvals of a task or of any below it, all or none.
 
-        A task without any that is open is WORKING again, and one that is parked may be claimed. With a `renewal` those
-        that nobody runs go on under it, where theirs is too old. The same decision once more changes nothing. An empty
+        A task without any that is open is WORKING again, and one that is parked may be claimed, as may those above it
+        that are parked for its sake. With a `renewal` those that nobody runs go on under it, where theirs is too old.
+        The same decision once more changes nothing. An empty
         `approval_id` means the only one that is open. Raises TASK_NOT_FOUND, APPROVAL_NOT_FOUND, APPROVAL_CONFLICT (it
         was decided otherwise, or its time is over), TASK_NOT_WAITING (the id is empty, and none is open),
         INVALID_ARGUMENT (the verdict does not fit the kind, arguments or result are not JSON, or the id is empty, and
@@ -104,11 +105,11 @@ class ApprovalStore(Protocol):
         """
         ...
 
-    async def park(self, task_id: str, attempt: int) -> Stored | Lost:
-        """Give up a task that waits for approvals alone: nobody owns it, and none may claim it before it is decided.
+    async def park(self, task_id: str, attempt: int) -> bool | Lost:
+        """Give up a task that waits for approvals alone, its own or those of the tasks below it; fenced like a write.
 
-        It may be claimed once no approval is open, or the first one's time is over. A task that has none open any more,
-        or that has an open question, is left as it is. The state of the result is INPUT_REQUIRED when it is parked, and
-        only then.
+        Nobody owns it then, and none may claim it before no approval of its own is open, the first one's time is over,
+        or a task below it may be claimed or has ended. Returns False, and leaves the task as it is, when it has an
+        open question, a child that has neither ended nor is parked, or nothing at all to wait for.
         """
         ...

@@ -285,7 +285,7 @@ class Store(Protocol):
     async def release_task(self, task_id: str, attempt: int, *, may_park: bool = True) -> None:
         """Give up a task that this owner holds, so that another (or the next) may claim it. Fenced like a write.
 
-        With `may_park` one that waits for approvals alone is parked.
+        With `may_park` one that waits for approvals of its own alone is parked.
         """
         ...
 
@@ -296,7 +296,10 @@ class Store(Protocol):
     async def renew_identity(
         self, viewer: Viewer, task_id: str, identity: Identity, payload: Payload, request: RequestKey | None
     ) -> Task:
-        """Give a task in AUTH_REQUIRED a new identity and make it SUBMITTED. Raises TASK_NOT_WAITING otherwise."""
+        """Give a task in AUTH_REQUIRED a new identity and make it SUBMITTED. Raises TASK_NOT_WAITING otherwise.
+
+        So it does with all tasks of its tree that nobody runs: one that waits for no identity keeps its state.
+        """
         ...
 
     async def get_task(self, viewer: Viewer, task_id: str) -> Task:
@@ -328,9 +331,10 @@ class Store(Protocol):
     ) -> CancelRecord:
         """Store a cancel order.
 
-        A task that nobody runs (SUBMITTED, AUTH_REQUIRED, parked) becomes CANCELED with its terminal event here and
-        now; one that runs becomes CANCELING with a CancelRequested event. A repeated order changes nothing, except that
-        a hard one overrides a soft one. Raises TASK_NOT_CANCELABLE when the task ended otherwise.
+        A task that nobody runs (SUBMITTED, AUTH_REQUIRED, parked without children) becomes CANCELED with its terminal
+        event here and now; any other becomes CANCELING with a CancelRequested event, and may be claimed if it is
+        parked. A repeated order changes nothing, except that a hard one overrides a soft one. Raises
+        TASK_NOT_CANCELABLE when the task ended otherwise.
         """
         ...
 

@@ -21,7 +21,7 @@ class SessionKey:
 class HistoryWrite:
     """What a run adds to its session when it has ended: a JSON array of messages.
 
-    With `replaces` it stands for the whole history from now on: the run made it shorter.
+    With `replaces` it stands for the whole history from now on: the run made it shorter, or changed it.
     """
 
     messages_json: bytes

@@ -1,6 +1,7 @@
 """What a hook raises to stop the run."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from musterd.domain.errors import Reason
@@ -13,14 +14,20 @@ class CheckError(Exception):
     is told with the event of the hook's failure, as JSON.
     """
 
-    reason: ClassVar[Reason]
-    default_trigger: ClassVar[str]
+    reason: ClassVar[Reason | None] = None
+    default_trigger: ClassVar[str] = "NOT_ALLOWED"
+
+    # Also for a subclass that has a way of its own to be made: a check must not fail to stop the run.
+    message: str = ""
+    check_trigger: str = ""
+    additional_data: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, message: str, check_trigger: str = "", additional_data: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.check_trigger = str(check_trigger) or self.default_trigger
-        self.additional_data = dict(additional_data or {})
+        if additional_data is not None:
+            self.additional_data = additional_data
 
 
 class InputCheckError(CheckError):

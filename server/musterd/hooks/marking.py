@@ -38,6 +38,10 @@ def hook(*, run_in_background: bool | None = None, guardrail: bool = False) -> C
             raise TypeError(f"hook(…) marks a function or a class of callables, not a {type(marked).__name__}")
         try:
             setattr(marked, _ATTRIBUTE, mark)
+            within: Any = marked
+            if isinstance(within, staticmethod):
+                # What its class hands out is the function itself.
+                setattr(within.__func__, _ATTRIBUTE, mark)
         except AttributeError:
             raise TypeError(
                 f"a {type(marked).__name__} takes no mark: put @hook(…) on the function itself, or on the class"

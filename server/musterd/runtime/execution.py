@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,7 +24,7 @@ from musterd.domain.task import ComponentKind, Output, Task, TaskSpec, TaskState
 from musterd.runtime.admission import Slot
 from musterd.runtime.attempt.control import RunControl
 from musterd.runtime.attempt.endings import Ending, ending_of, output_of, unresumed
-from musterd.runtime.attempt.history import history_of, load_messages, session_of
+from musterd.runtime.attempt.history import digest_of, history_of, load_messages, session_of
 from musterd.runtime.attempt.recorder import StepRecorder, cut_off_tool
 from musterd.runtime.attempt.retry import retry_config_of
 from musterd.runtime.attempt.running import run_agent
@@ -37,6 +37,7 @@ from musterd.runtime.delegation.approvals import Approvals
 from musterd.runtime.delegation.board import EngineBoard
 from musterd.runtime.delegation.children import Children
 from musterd.runtime.delegation.host import PARENT_ENDED, EngineHost
+from musterd.runtime.delegation.parking import Parking
 from musterd.runtime.delegation.questions import Questions
 from musterd.runtime.delegation.views import run_usage_of
 from musterd.runtime.failures import unforeseen
@@ -77,6 +78,7 @@ class Run:
     recorder: StepRecorder | None = None
     hooks: RunHooks | None = None
     budget: TaskBudget | None = None
+    parking: Parking | None = None
     task: asyncio.Task[None] | None = None
     has_stopped: bool = False
     has_unread_order: bool = False
@@ -119,6 +121,8 @@ class Executor:
             if task.state is not TaskState.CANCELING and await self._park_if_too_old(task, claimed.spec):
                 return
             journal = await self._patiently(lambda: self.store.load_journal(task.task_id))
+            if run.hooks is not None:
+                run.hooks.recall(journal)
             inbox = await self._patiently(lambda: self.store.read_inbox(task.task_id))
             if not await self._has_started(task, journal):
                 log.say(TaskStarted(session_id=task.session_id, parent_task_id=task.parent_task_id))
@@ -252,6 +256,7 @@ class Executor:
                 recorder = self._recorder_of(run, task, log, journal, inbox, node=node, budget=budget)
                 scope = self._scope_of(run, claimed, recorder, inbox)
                 scope.history = await self._load_history(task)
+                scope.history_digest = digest_of(scope.history)
                 await self._run(run, scope, node, hooks)
             except AttemptLost:
                 logger.info("attempt_lost", task=task.task_id, attempt=task.attempt)
@@ -312,9 +317,11 @@ class Executor:
         )
 
     async def _run(self, run: Run, scope: RunScope, node: Node, hooks: RunHooks) -> None:
-        host = EngineHost(scope, node, self.children)
+        parking = run.parking = Parking(scope, self.store, self.children)
+        host = EngineHost(scope, node, self.children, parking)
         try:
-            ending = await ending_of(self._work_hooked(scope, node, host, hooks), scope)
+            async with aclosing(parking):
+                ending = await ending_of(self._work_hooked(scope, node, host, hooks), scope)
             run.has_stopped = True
             scope.recorder.charge_all(ending.usage)
             if ending.state is TaskState.COMPLETED:
@@ -341,7 +348,7 @@ class Executor:
         return await hooks.after(scope, node, await self._work(scope, node, host))
 
     async def _work(self, scope: RunScope, node: Node, host: EngineHost) -> Output:
-        approvals = Approvals(scope, self.store, self.children)
+        approvals = Approvals(scope, self.store, self.children, host.parking)
         scope.capability.decider = approvals
         if isinstance(node, WorkflowNode):
             return await WorkflowRun(node, scope, host=host, children=self.children, decider=approvals).run()
@@ -374,7 +381,7 @@ class Executor:
         try:
             await scope.log.commit()
             # Another branch would have to wait for the approvals too.
-            await self.store.release_task(task.task_id, task.attempt, may_park=not scope.has_branches)
+            await self.store.release_task(task.task_id, task.attempt, may_park=not scope.activity.has_branches)
         except (AttemptLost, MusterdError) as error:
             logger.warning("release_failed", task=task.task_id, error=str(error))
 

@@ -55,22 +55,35 @@ class Sessions:
         await self.store.delete_session(key)
 
     async def _cancel_all(self, key: SessionKey) -> None:
-        """Cancel what has not ended, and wait a moment for it: the last to wait first, so that none of them begins."""
-        live = await self.store.find_live_runs(key)
-        live_ids = [run.task_id for run in live]
+        """Cancel what has not ended, and wait a moment for it."""
         owner = Viewer(tenant_id=key.tenant_id, user_id=key.user_id)
-        for run in reversed(live):
-            # What is below a run goes with it; a child whose run has ended is canceled by itself.
-            if run.task_id == run.root_task_id or run.root_task_id not in live_ids:
+        live = await self.store.find_live_runs(key)
+        roots = [run.task_id for run in live if run.task_id == run.root_task_id]
+        # The last to wait first, so that none of them begins. What is below a run goes with it.
+        canceled = {task_id for task_id in reversed(roots) if await self._cancel(owner, task_id)}
+        left = await self.store.find_live_runs(key)
+        for run in reversed(left):
+            # A child whose run had ended by then.
+            if run.root_task_id not in canceled:
                 await self._cancel(owner, run.task_id)
-        if live_ids:
-            await self.tasks.wait(owner, live_ids, wait_for_any=False, seconds=HARD_CANCEL_WAIT_SECONDS)
+        if left:
+            await self._wait(owner, [run.task_id for run in left])
 
-    async def _cancel(self, owner: Viewer, task_id: str) -> None:
+    async def _cancel(self, owner: Viewer, task_id: str) -> bool:
+        """Cancel a task. Returns False when it ended by itself, or was deleted, meanwhile."""
         order = CancelOrder(hard=True, grace_seconds=0.0, reason=DELETED, cascade=True, user_id=owner.user_id or "")
         try:
             await self.tasks.cancel(owner, task_id, order, None)
         except MusterdError as error:
-            # It ended by itself meanwhile.
-            if error.reason is not Reason.TASK_NOT_CANCELABLE:
+            if error.reason not in (Reason.TASK_NOT_CANCELABLE, Reason.TASK_NOT_FOUND):
+                raise
+            return False
+        return True
+
+    async def _wait(self, owner: Viewer, task_ids: Sequence[str]) -> None:
+        try:
+            await self.tasks.wait(owner, task_ids, wait_for_any=False, seconds=HARD_CANCEL_WAIT_SECONDS)
+        except MusterdError as error:
+            # Another deletion came first.
+            if error.reason is not Reason.TASK_NOT_FOUND:
                 raise

@@ -207,6 +207,8 @@ class Supervisor:
         """Stop a task that runs here. Returns False when it does not run here."""
         if (run := self._runs.get(task_id)) is None:
             self.on_order(task_id)
+            # If nobody runs it, somebody has to see to its end.
+            self._claimer.look_again()
             return False
         run.control.cancel(order)
         return True
@@ -257,6 +259,9 @@ class Supervisor:
         """Take no new work."""
         self._is_draining = True
         self._claimer.stop()
+        for run in self._runs.values():
+            if run.parking is not None:
+                run.parking.hurry()
 
     async def close(self, grace_seconds: float, hurry: asyncio.Event) -> None:
         """Let what runs end within the grace, or until told to hurry, and leave the rest resumable."""

@@ -99,8 +99,8 @@ class Tasks:
             self._supervisor.cancel(interrupted, order)
         for steer in record.delivered:
             self._supervisor.steer(steer)
-        if record.task.session_id and record.task.state.is_terminal:
-            # It may have had its session without running.
+        if record.task.state.is_terminal:
+            # It may have had its session without running, or those above it may have waited without a process.
             self._supervisor.tell_freed()
         if record.was_canceled_before:
             return record.task, CancelOutcome.ALREADY_CANCELED

@@ -5,7 +5,7 @@ from musterd.domain.event import HookCompleted, HookFailed, HookStarted
 from musterd.domain.hook_run import HookRunState
 from musterd.domain.hook_store import HookRun
 
-UNREADABLE = "this version of the server cannot read what the task was asked to do"
+UNREADABLE = "this version of the server cannot read the task of the hook"
 
 
 def started(run: HookRun) -> HookStarted:

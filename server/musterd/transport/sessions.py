@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from musterd.auth import acting_user
+from musterd.auth import session_owner
 from musterd.domain.principal import Principal, Viewer
 from musterd.domain.session import Session, SessionEntry, SessionQuery
 from musterd.domain.task import ComponentRef
 from musterd.runtime.sessions import Sessions
 from musterd.transport.call import Call, current_call
 from musterd.transport.codec import requests as decode
-from musterd.transport.codec.sessions import encode_entry, encode_session
+from musterd.transport.codec.sessions import encode_entry, encode_message, encode_session, messages_of
 from musterd.transport.codec.tasks import KIND_FROM_WIRE
 from musterd.transport.paging import PageScope, page_token_invalid
 from musterd_client.v1 import component_pb2
@@ -25,11 +25,19 @@ COMPONENT_KINDS = (
 """What sessions are with."""
 
 PAGE_MAX_BYTES = 1_048_576
-"""A page of a session ends once its entries exceed this; only a single entry may be larger."""
+"""A page of a session ends once its messages exceed this; only a single message may be larger."""
 
-POSITION_MAX_DIGITS = 18
+NUMBER_MAX_DIGITS = 18
 
 Request = pb2.ListSessionsRequest | pb2.GetSessionRequest | pb2.DeleteSessionRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a page of a session begins: with which message of which entry."""
+
+    position: int
+    message: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +65,11 @@ class SessionServicer:
         call = current_call()
         scope = _page_scope(request, call)
         limit = decode.page_size(request.page_size)
-        after_position = _position(scope, request.page_token)
+        begin = _begin(scope, request.page_token)
         session = await self.sessions.get(_only(request, call.principal))
-        rows = await self.sessions.read(session.key, after_position=after_position, limit=limit + 1)
-        entries = _fitting(rows[:limit])
-        token = scope.token(str(entries[-1].position)) if len(entries) < len(rows) else ""
+        rows = await self.sessions.read(session.key, after_position=begin.position - 1, limit=limit + 1)
+        entries, following = _fitting(rows, begin, limit)
+        token = scope.token(str(following.position), str(following.message)) if following is not None else ""
         return pb2.GetSessionResponse(session=encode_session(session), entries=entries, next_page_token=token)
 
     async def DeleteSession(self, request: pb2.DeleteSessionRequest) -> pb2.DeleteSessionResponse:
@@ -81,13 +89,16 @@ def _only(request: pb2.GetSessionRequest | pb2.DeleteSessionRequest, principal: 
 def _query(request: Request, principal: Principal) -> SessionQuery:
     """Return which of the caller's sessions a request is about: only the one of its token, if that fixes one.
 
-    Raises IDENTITY_MISMATCH when the request names another.
+    Raises IDENTITY_MISMATCH when the request names another one, or another user.
     """
-    given = decode.bounded_text("session_id", request.session_id, decode.MAX_ID_CHARS)
-    _, session_id = acting_user(principal, "", given)
+    user_id, session_id = session_owner(
+        principal,
+        decode.bounded_text("user_id", request.user_id, decode.MAX_ID_CHARS),
+        decode.bounded_text("session_id", request.session_id, decode.MAX_ID_CHARS),
+    )
     return SessionQuery(
         tenant_id=principal.tenant_id,
-        user_id=principal.user_id,
+        user_id=user_id,
         session_id=session_id,
         component=_component(request.component) if request.HasField("component") else None,
         limit=1,
@@ -117,22 +128,31 @@ def _place(scope: PageScope, token: str) -> tuple[datetime, str, str, str] | Non
     return update_time, session_id, kind, component_id
 
 
-def _position(scope: PageScope, token: str) -> int:
-    """Return the place of the entry that the page before ended with. Raises PAGE_TOKEN_INVALID."""
-    (place,) = scope.position(token, 1) or ("0",)
-    if not (place.isdecimal() and len(place) <= POSITION_MAX_DIGITS):
+def _begin(scope: PageScope, token: str) -> Place:
+    """Return where a page begins. Raises PAGE_TOKEN_INVALID."""
+    numbers = scope.position(token, 2) or ("1", "0")
+    if not all(number.isdecimal() and len(number) <= NUMBER_MAX_DIGITS for number in numbers):
         raise page_token_invalid()
-    return int(place)
+    position, message = map(int, numbers)
+    return Place(position=position, message=message)
 
 
-def _fitting(rows: Sequence[SessionEntry]) -> list[pb2.SessionEntry]:
-    """Return the first entries, as many as fit a page."""
+def _fitting(rows: Sequence[SessionEntry], begin: Place, limit: int) -> tuple[list[pb2.SessionEntry], Place | None]:
+    """Return what fits a page of so many entries, and where the next one begins; None when all does."""
     entries: list[pb2.SessionEntry] = []
     size = 0
     for row in rows:
+        if len(entries) == limit:
+            return entries, Place(position=row.position)
         entry = encode_entry(row)
-        size += entry.ByteSize()
-        if entries and size > PAGE_MAX_BYTES:
-            break
+        skipped = begin.message if row.position == begin.position else 0
+        for number, message in enumerate(messages_of(row)[skipped:], skipped):
+            encoded = encode_message(message)
+            size += encoded.ByteSize()
+            if size > PAGE_MAX_BYTES and (entries or entry.messages):
+                if entry.messages:
+                    entries.append(entry)
+                return entries, Place(position=row.position, message=number)
+            entry.messages.append(encoded)
         entries.append(entry)
-    return entries
+    return entries, None

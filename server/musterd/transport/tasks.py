@@ -210,6 +210,9 @@ def _component_filter(request: pb2.ListTasksRequest) -> tuple[ComponentKind | No
 def _task_query(request: pb2.ListTasksRequest, scope: PageScope, call: Call) -> TaskQuery:
     states = [decode.enum_number(f"states[{i}]", number, TASK_STATES) for i, number in enumerate(request.states)]
     kind, component_id = _component_filter(request)
+    session_id = decode.bounded_text("session_id", request.session_id, decode.MAX_ID_CHARS)
+    # Refuses another one than the token's; without the filter the tasks of all are listed.
+    acting_user(call.principal, "", session_id)
     return TaskQuery(
         viewer=approver_of(call.principal) if request.has_open_approvals else viewer_of(call.principal),
         limit=decode.page_size(request.page_size) + 1,
@@ -217,7 +220,7 @@ def _task_query(request: pb2.ListTasksRequest, scope: PageScope, call: Call) -> 
         states=frozenset(STATE_FROM_WIRE[number] for number in states if number),
         component=ComponentRef(kind=kind, id=component_id) if kind and component_id else None,
         component_kind=kind or "",
-        session_id=decode.bounded_text("session_id", request.session_id, decode.MAX_ID_CHARS),
+        session_id=session_id,
         parent_task_id=decode.bounded_text("parent_task_id", request.parent_task_id, decode.MAX_ID_CHARS),
         root_task_id=decode.bounded_text("root_task_id", request.root_task_id, decode.MAX_ID_CHARS),
         has_open_approvals=request.has_open_approvals,

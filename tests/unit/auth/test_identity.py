@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from musterd.auth import acting_user, anonymous_principal, may_be_open, snapshot, viewer_of
+from musterd.auth import acting_user, anonymous_principal, may_be_open, session_owner, snapshot, viewer_of
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.principal import JsonValue, Principal, Viewer
 
@@ -54,6 +54,36 @@ def test_a_request_that_contradicts_the_token_is_refused(
     assert caught.value.reason is Reason.IDENTITY_MISMATCH
     assert caught.value.message.startswith(f"{field}:")
     assert caught.value.metadata == {"field": field}
+
+
+@pytest.mark.parametrize(
+    ("principal", "user_id", "session_id", "owner"),
+    [
+        pytest.param(ADA, "", "s-2", ("ada", "s-2"), id="its own"),
+        pytest.param(DEPUTY_IN_A_SESSION, "ada", "", ("ada", "s-1"), id="itself named, session of the token"),
+        pytest.param(anonymous_principal(), "grace", "s-2", ("grace", "s-2"), id="taken as given without auth"),
+        pytest.param(anonymous_principal(), "", "", ("", ""), id="nobody without auth"),
+    ],
+)
+def test_sessions_are_of(principal: Principal, user_id: str, session_id: str, owner: tuple[str, str]) -> None:
+    """I3, N1."""
+    assert session_owner(principal, user_id, session_id) == owner
+
+
+@pytest.mark.parametrize(
+    ("principal", "user_id", "session_id", "field"),
+    [
+        pytest.param(ADA, "grace", "", "user_id", id="another user"),
+        pytest.param(ADMIN, "grace", "", "user_id", id="an administrator"),
+        pytest.param(DEPUTY, "grace", "", "user_id", id="a deputy, who may act for others but not read"),
+        pytest.param(ADA_IN_A_SESSION, "", "s-2", "session_id", id="another session"),
+    ],
+)
+def test_nobody_names_the_sessions_of_others(principal: Principal, user_id: str, session_id: str, field: str) -> None:
+    """I3, N1 (refusal)."""
+    with pytest.raises(MusterdError) as caught:
+        session_owner(principal, user_id, session_id)
+    assert (caught.value.reason, caught.value.metadata) == (Reason.IDENTITY_MISMATCH, {"field": field})
 
 
 def test_a_caller_sees_its_own_and_an_administrator_its_tenant() -> None:

@@ -77,6 +77,24 @@ async def test_what_was_said_comes_over_all_pages(server: ScriptedServer, client
     assert [request.page_token for request in server.requests("GetSession")] == ["", "more"]
 
 
+async def test_an_entry_that_comes_in_parts_is_put_together(server: ScriptedServer, client: MusterdClient) -> None:
+    """N1: over as many pages as it takes."""
+
+    def part(position: int, *texts: str) -> SessionEntry:
+        messages = [SessionMessage(role="MESSAGE_ROLE_REQUEST", text=text) for text in texts]
+        return SessionEntry(position=position, task_id=TASK_ID, messages=messages)
+
+    server.will("GetSession", GetSessionResponse(entries=[part(1, "a"), part(2, "b")], next_page_token="more"))
+    server.will("GetSession", GetSessionResponse(entries=[part(2, "c")], next_page_token="most"))
+    server.will("GetSession", GetSessionResponse(entries=[part(2, "d"), part(3, "e")]))
+
+    entries = [each async for each in client.sessions.entries("s", user_id="ada")]
+
+    said = [(each.position, [message.text for message in each.messages]) for each in entries]
+    assert said == [(1, ["a"]), (2, ["b", "c", "d"]), (3, ["e"])]
+    assert {request.user_id for request in server.requests("GetSession")} == {"ada"}
+
+
 async def test_a_session_of_somebody_else_is_not_there(server: ScriptedServer, client: MusterdClient) -> None:
     """N1, I5 (refusal)."""
     server.will("GetSession", Refusal(code=grpc.StatusCode.NOT_FOUND, reason="SESSION_NOT_FOUND"))

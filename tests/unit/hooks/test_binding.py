@@ -172,13 +172,25 @@ class Marked:
     def check(self, task: object) -> None:
         del task
 
+    @hook(guardrail=True)
+    @staticmethod
+    def check_alone(task: object) -> None:
+        del task
+
 
 def test_a_mark_is_found_on_functions_classes_methods_and_partials() -> None:
     """H2, H3."""
     marked = hook(guardrail=True)(Checker())
     assert isinstance(marked, Checker)
-    guards = [Guard(), marked, Marked().check, partial(Marked().check), hook(guardrail=True)(partial(some))]
-    assert [read(one).is_guardrail for one in guards] == [True] * 5
+    guards = [
+        Guard(),
+        marked,
+        Marked().check,
+        Marked.check_alone,
+        partial(Marked().check),
+        hook(guardrail=True)(partial(some)),
+    ]
+    assert [read(one).is_guardrail for one in guards] == [True] * 6
     assert read(Marked()).run_in_background is True
     assert not read(Checker()).is_guardrail
 

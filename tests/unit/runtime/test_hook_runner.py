@@ -123,3 +123,32 @@ async def test_hooks_that_are_lost_stop_without_a_word(tmp_path: Path) -> None:
     (run,) = await kernel.real_store.list_hook_runs(HookQuery(viewer=VIEWER, limit=1))
     assert (run.state, run.attempts) == (HookRunState.RUNNING, 1)
     await kernel.stop()
+
+
+async def test_hooks_that_are_lost_may_clean_up_before_the_process_ends(tmp_path: Path) -> None:
+    """H4, R11: their component too is taken down meanwhile."""
+    reached, done = asyncio.Event(), list[str]()
+
+    @hook(run_in_background=True)
+    async def audit() -> None:
+        reached.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            done.append("cleaned up")
+
+    agent = Prototype(Agent(saying("done"), name="agent"), post_hooks=[audit])
+    kernel = Kernel(Musterd(agents=[agent]), tmp_path / "a.db")
+    await kernel.start()
+    identity = Identity(tenant_id="acme", user_id="ada", captured_at=await kernel.store.now())
+    ref = ComponentRef(kind=ComponentKind.AGENT, id="agent")
+    started = await kernel.runs.start(RunRequest(component=ref, identity=identity, message="go"))
+    kernel.hub.leave(started.follower)
+    await reached.wait()
+    kernel.ownership.is_lost = True
+    kernel.hooks.lose_all()
+    await kernel.hooks.close(0, asyncio.Event())
+    assert done == ["cleaned up"]
+    await kernel.stop()

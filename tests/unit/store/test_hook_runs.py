@@ -91,31 +91,42 @@ async def test_postgres_lists_hooks_along_the_index_that_fits(
     assert f"using hook_run_by_{expected} " in lines, lines
 
 
-async def test_a_hook_whose_task_cannot_be_read_any_more_is_dead(tmp_path: Path) -> None:
+SPOILING = (
+    "UPDATE task_spec SET format = 99 WHERE task = (SELECT min(number) FROM task)",
+    "UPDATE task SET error = '{}' WHERE number = (SELECT min(number) FROM task)",
+)
+
+
+@pytest.mark.parametrize("spoiling", SPOILING, ids=["its spec", "its end"])
+async def test_a_hook_whose_task_cannot_be_read_any_more_is_dead(tmp_path: Path, spoiling: str) -> None:
     """H4: left as it is, it would stop every later claim."""
     store = SqliteStore(tmp_path / "a.db")
     await store.open(lambda _: None)
     await end_with(store, spoiled := make_hook_run())
     await end_with(store, sound := make_hook_run())
     with closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
-        connection.execute("UPDATE task_spec SET format = 99 WHERE task = 1")
+        connection.execute(spoiling)
     claimed = await claim_hooks(store)
     dead = await store.get_hook_run(ANNA, spoiled.hook_run_id)
     await store.close()
     assert [one.run.hook_run_id for one in claimed] == [sound.hook_run_id]
     assert (dead.state, dead.attempts) == (HookRunState.DEAD, 1)
-    assert dead.error == "this version of the server cannot read what the task was asked to do"
+    assert dead.error == "this version of the server cannot read the task of the hook"
 
 
-async def test_postgres_has_the_same_end_for_a_hook_that_cannot_be_read(postgres_database: Database) -> None:
+@pytest.mark.parametrize("spoiling", SPOILING, ids=["its spec", "its end"])
+async def test_postgres_has_the_same_end_for_a_hook_that_cannot_be_read(
+    postgres_database: Database, spoiling: str
+) -> None:
     """H4."""
     store = PostgresStore(postgres_database)
     await store.open(lambda _: None)
     await end_with(store, spoiled := make_hook_run())
+    await end_with(store, sound := make_hook_run())
     connection = await postgres_database.connect()
-    await connection.execute("UPDATE task_spec SET format = 99")
+    await connection.execute(spoiling)
     await connection.close()
-    assert list(await claim_hooks(store)) == []
+    assert [one.run.hook_run_id for one in await claim_hooks(store)] == [sound.hook_run_id]
     dead = await store.get_hook_run(ANNA, spoiled.hook_run_id)
     await store.close()
     assert (dead.state, dead.attempts) == (HookRunState.DEAD, 1)

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import asyncpg
 import pytest
+from tests.contract.hooking import claim_hooks, end_with, make_hook_run
 from tests.contract.values import ANNA, claim, complete, make_deltas, make_root, make_spec, read_log, say, start
 from tests.unit.store.retaining import Clock, PostgresPlace, World
 
@@ -222,6 +223,22 @@ async def test_a_sweep_that_is_stopped_anywhere_goes_on_the_next_time(world: Pos
         if left == await world.count() and next(looks) <= steps:
             break
     assert await world.count("tree", "task", "event", "blob") == {"tree": 1, "task": 1, "event": 1}
+
+
+async def test_a_hook_whose_task_is_being_removed_stops_no_claim(world: PostgresWorld, other: Connection) -> None:
+    """H4, R3: it is whole, or gone."""
+    await end_with(world.store, make_hook_run())
+    world.clock.pass_days(TASKS)
+    sound = make_hook_run()
+    await end_with(world.store, sound)
+    for steps in count(1):
+        looks = count()
+        await retention.sweep(other, KEPT, world.clock(), lambda looks=looks, steps=steps: next(looks) >= steps)
+        # Each in a name that is not alive: the next one takes it over.
+        assert sound.hook_run_id in {one.run.hook_run_id for one in await claim_hooks(world.store, f"owner-{steps}")}
+        if next(looks) <= steps:
+            break
+    assert await world.count("hook_run", "hook_payload") == {"hook_run": 1, "hook_payload": 1}
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from tests.contract.hooking import claim_hooks, end_with, make_hook_run
 from tests.contract.values import complete, make_root, make_spec, read_log, start
 from tests.unit.store.retaining import Clock, SqlitePlace, World
 
@@ -59,6 +60,29 @@ async def test_a_sweep_that_is_cut_off_anywhere_goes_on_the_next_time(path: Path
     await world.store.open(lambda _: None)
     assert await world.count("tree", "task", "event", "blob") == {"tree": 1, "task": 1, "event": 1}
     assert len(await read_log(world.store, running)) == 1
+
+
+async def test_a_hook_whose_task_is_being_removed_stops_no_claim(path: Path, world: World) -> None:
+    """H4, R3: it is whole, or gone."""
+    await end_with(world.store, make_hook_run())
+    world.clock.pass_days(20)
+    sound = make_hook_run()
+    await end_with(world.store, sound)
+    await world.store.close()
+    is_over = False
+    for steps in count(1):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            try:
+                await _sweep(connection, world.clock(), steps)
+                is_over = True
+            except CutOffError:
+                pass
+        await world.store.open(lambda _: None)
+        assert sound.hook_run_id in {one.run.hook_run_id for one in await claim_hooks(world.store, f"owner-{steps}")}
+        if is_over:
+            break
+        await world.store.close()
+    assert await world.count("hook_run", "hook_payload") == {"hook_run": 1, "hook_payload": 1}
 
 
 async def _sweep(connection: sqlite3.Connection, now: datetime, steps: int) -> None:

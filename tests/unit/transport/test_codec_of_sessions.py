@@ -25,7 +25,14 @@ from musterd.domain.hook_store import HookRun
 from musterd.domain.session import Session, SessionEntry, SessionKey
 from musterd.domain.task import ComponentKind, ComponentRef
 from musterd.transport.codec.hook_runs import HOOK_RUN_STATE_FROM_WIRE, encode_hook_run
-from musterd.transport.codec.sessions import encode_entry, encode_session
+from musterd.transport.codec.sessions import (
+    MESSAGE_MAX_BYTES,
+    OMITTED_TEXT_MAX_BYTES,
+    encode_entry,
+    encode_message,
+    encode_session,
+    messages_of,
+)
 from musterd_client.v1 import component_pb2, event_pb2, hook_service_pb2, session_service_pb2
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
@@ -75,9 +82,10 @@ def test_messages_are_sent_with_what_was_said() -> None:
     )
 
     sent = encode_entry(entry)
+    messages = [encode_message(message) for message in messages_of(entry)]
 
     assert (sent.position, sent.task_id, sent.create_time) == (3, "t", WIRE_MOMENT)
-    assert [(each.role, each.text) for each in sent.messages] == [
+    assert [(each.role, each.text) for each in messages] == [
         (session_service_pb2.MESSAGE_ROLE_REQUEST, "Hé\n?"),
         (session_service_pb2.MESSAGE_ROLE_RESPONSE, "Look: "),
         (session_service_pb2.MESSAGE_ROLE_REQUEST, ""),
@@ -89,10 +97,38 @@ def test_a_message_is_whole_in_the_form_of_pydantic_ai() -> None:
     """N1."""
     said = ModelResponse(parts=[TextPart(content="Hé"), ToolCallPart("look", {"at": "it"})], model_name="m")
 
-    (sent,) = encode_entry(an_entry(said)).messages
+    (sent,) = map(encode_message, messages_of(an_entry(said)))
 
     assert ModelMessagesTypeAdapter.validate_python([json.loads(sent.message_json)]) == [said]
     assert "Hé" in sent.message_json
+    assert sent.omitted_bytes == 0
+
+
+def test_a_message_that_is_too_large_is_left_out_but_for_its_text() -> None:
+    """N1: at the limit it is whole; its text counts too."""
+
+    def asking(more: int) -> SessionEntry:
+        parts = [UserPromptPart(content="Hé", timestamp=MOMENT), SystemPromptPart(content="x" * more, timestamp=MOMENT)]
+        return an_entry(ModelRequest(parts=parts))
+
+    (small,) = map(encode_message, messages_of(asking(0)))
+    room = MESSAGE_MAX_BYTES - len(small.text.encode()) - len(small.message_json.encode())
+    sizes: list[tuple[int, str, int]] = []
+    for more in (room, room + 1):
+        (sent,) = map(encode_message, messages_of(asking(more)))
+        sizes.append((len(sent.message_json.encode()), sent.text, sent.omitted_bytes))
+    whole = MESSAGE_MAX_BYTES - len("Hé".encode())
+    assert sizes == [(whole, "Hé", 0), (0, "Hé", whole + 1)]
+
+
+def test_of_a_large_message_the_beginning_of_its_text_is_left() -> None:
+    """N1: in whole characters."""
+    said = ModelResponse(parts=[TextPart(content="x" + "é" * MESSAGE_MAX_BYTES)])
+
+    (sent,) = map(encode_message, messages_of(an_entry(said)))
+
+    assert sent.text == "x" + "é" * (OMITTED_TEXT_MAX_BYTES // 2 - 1)
+    assert sent.omitted_bytes > MESSAGE_MAX_BYTES * 2
 
 
 def test_a_run_of_a_hook_is_sent_as_it_stands() -> None:

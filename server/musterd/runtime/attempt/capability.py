@@ -30,6 +30,7 @@ from pydantic_graph import End
 from musterd.domain.event import ToolCallCompleted, ToolCallFailed, ToolCallStarted
 from musterd.domain.orders import Steer
 from musterd.domain.step import ToolStatus, ToolStep
+from musterd.runtime.attempt.activity import Activity
 from musterd.runtime.attempt.approving import Decider, decide_calls, dump_deferral, load_deferral
 from musterd.runtime.attempt.control import RunControl
 from musterd.runtime.attempt.custom_events import RelayToolset
@@ -63,12 +64,13 @@ class RunCapability(AbstractCapability[Any]):
     replaying a call does not run those hooks a second time.
     """
 
-    def __init__(self, recorder: StepRecorder, control: RunControl) -> None:
+    def __init__(self, recorder: StepRecorder, control: RunControl, activity: Activity) -> None:
         self.crash: Exception | None = None
         self.decider: Decider | None = None
         self.lets_others_decide = False
         self._recorder = recorder
         self._control = control
+        self._activity = activity
         self._carried: tuple[Steer, ...] = ()
 
     def get_ordering(self) -> CapabilityOrdering:
@@ -176,7 +178,7 @@ class RunCapability(AbstractCapability[Any]):
                     ),
                 )
             await recorder.commit()
-            with noting_enqueued() as enqueued:
+            with noting_enqueued() as enqueued, self._activity.tool_call(repeatable=is_repeatable):
                 return await self._execute(call, args, handler, enqueued)
 
     async def handle_deferred_tool_calls(

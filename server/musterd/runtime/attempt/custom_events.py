@@ -10,6 +10,7 @@ from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
 from pydantic_core import to_jsonable_python
 
 from musterd.domain.event import Custom
+from musterd.runtime.event_json import fitting
 
 _OWN_FIELDS = frozenset(each.name for each in fields(CustomEvent))
 
@@ -40,7 +41,8 @@ def _relay(ctx: RunContext[Any], tell: Tell) -> None:
     async def emit_and_tell(event: Any, /) -> Any:
         if isinstance(event, CustomEvent):
             payload = {each.name: getattr(event, each.name) for each in fields(event) if each.name not in _OWN_FIELDS}
-            tell(Custom(type=event.name, payload=to_jsonable_python(payload)))
+            made = to_jsonable_python(payload)
+            tell(Custom(type=event.name, payload={name: fitting(value) for name, value in made.items()}))
         return await emit(event)
 
     setattr(ctx, "emit", emit_and_tell)  # noqa: B010 - a plain assignment to a method is not typed

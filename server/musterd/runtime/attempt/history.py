@@ -1,5 +1,6 @@
 """What a run takes from its session, and what it adds."""
 
+import hashlib
 from collections.abc import Sequence
 
 from pydantic_ai.messages import (
@@ -9,6 +10,7 @@ from pydantic_ai.messages import (
     ModelResponse,
     TextPart,
     UserPromptPart,
+    repair_messages,
 )
 
 from musterd.domain.session import HistoryWrite, SessionEntry, SessionKey
@@ -27,23 +29,31 @@ def session_of(task: Task) -> SessionKey | None:
 
 
 def load_messages(entries: Sequence[SessionEntry]) -> list[ModelMessage]:
-    """Return the messages of a session."""
-    return [message for entry in entries for message in ModelMessagesTypeAdapter.validate_json(entry.messages_json)]
+    """Return the messages of a session, in the shape in which an agent takes them up."""
+    messages = [message for entry in entries for message in ModelMessagesTypeAdapter.validate_json(entry.messages_json)]
+    # An agent merges requests that follow each other: with this done, it leaves what it is given as it is.
+    return repair_messages(messages, repair_last_response=False)
 
 
 def history_of(scope: RunScope, output: Output | None) -> HistoryWrite | None:
     """Return what a run that has completed adds to its session; None when it has none.
 
-    A run whose messages do not begin with those that it was given has made them shorter: its own stand for all.
+    A run whose messages do not begin with those that it was given, as they were then, has made them shorter or changed
+    them: its own stand for all.
     """
     if session_of(scope.task) is None:
         return None
     if scope.task.component.kind is ComponentKind.WORKFLOW:
         return _write(_exchange(scope, output), replaces=False)
-    given, now = scope.history, scope.conversation
-    if now[: len(given)] == given:
-        return _write(now[len(given) :], replaces=False)
+    given_count, now = len(scope.history), scope.conversation
+    if digest_of(now[:given_count]) == scope.history_digest:
+        return _write(now[given_count:], replaces=False)
     return _write(now, replaces=True)
+
+
+def digest_of(messages: list[ModelMessage]) -> bytes:
+    """Return what tells messages apart, also from what became of the same objects later."""
+    return hashlib.sha256(ModelMessagesTypeAdapter.dump_json(messages)).digest()
 
 
 def _exchange(scope: RunScope, output: Output | None) -> list[ModelMessage]:

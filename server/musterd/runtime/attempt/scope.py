@@ -12,6 +12,7 @@ from musterd.domain.clock import Clock
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.task import Task, TaskSpec
 from musterd.runtime.admission import Slot
+from musterd.runtime.attempt.activity import Activity
 from musterd.runtime.attempt.capability import RunCapability
 from musterd.runtime.attempt.control import RunControl
 from musterd.runtime.attempt.recorder import StepRecorder
@@ -22,9 +23,8 @@ from musterd.runtime.feed.log import RunLog
 class RunScope:
     """One attempt of a task. `deadline` is when its time is over, by this process's clock.
 
-    `branch_count` is how many parts of it run at the same time: one, but in a workflow's parallel steps; `has_branches`
-    stays true when those are cut off. `history` are the messages of its session before it, `new_messages` those that
-    its agent's runs have added, `conversation` all of them, as the last of these runs left them.
+    `history` are the messages of its session before it, `history_digest` tells what they were then, `new_messages` are
+    those that its agent's runs have added, `conversation` all of them, as the last of these runs left them.
     """
 
     task: Task
@@ -35,15 +35,15 @@ class RunScope:
     slot: Slot
     clock: Clock
     deadline: datetime
-    branch_count: int = 1
-    has_branches: bool = False
+    activity: Activity = field(default_factory=Activity)
     history: list[ModelMessage] = field(default_factory=list[ModelMessage])
+    history_digest: bytes = b""
     new_messages: list[ModelMessage] = field(default_factory=list[ModelMessage])
     conversation: list[ModelMessage] = field(default_factory=list[ModelMessage])
     capability: RunCapability = field(init=False)
 
     def __post_init__(self) -> None:
-        self.capability = RunCapability(self.recorder, self.control)
+        self.capability = RunCapability(self.recorder, self.control, self.activity)
 
     @property
     def remaining_seconds(self) -> float:

@@ -32,6 +32,7 @@ from musterd.runtime.attempt.tap import TapModel
 from musterd.runtime.components.nodes import Node, TeamNode, WorkflowNode, member_of, node_of_prepared, step_of
 from musterd.runtime.components.prompt import prompt_of
 from musterd.runtime.delegation.children import LIVE_STATES, MAX_LISTED_CHILDREN, Children, owner_of
+from musterd.runtime.delegation.parking import Parking
 from musterd.runtime.delegation.views import PRIORITY_OF, view_of
 from musterd.subagents.host import Delegation, DelegationRefused, TaskView
 from musterd.teams.team import Team
@@ -58,9 +59,10 @@ class EngineHost:
     the child that it started before. `node` is what runs.
     """
 
-    def __init__(self, scope: RunScope, node: Node, children: Children) -> None:
+    def __init__(self, scope: RunScope, node: Node, children: Children, parking: Parking) -> None:
         self._scope = scope
         self.node = node
+        self.parking = parking
         self._children = children
         self._viewer = owner_of(scope.task)
         # A task that was worked on before may have any.
@@ -191,7 +193,7 @@ class EngineHost:
         """Return how a child ended; the run holds no slot while it waits."""
         self._joined.add(task_id)
         try:
-            async with self._children.slots.waiting(self._scope.slot):
+            async with self.parking.waiting():
                 task = await self._children.join(self._viewer, task_id)
         except asyncio.CancelledError:
             await self._let_go(task_id)
@@ -215,18 +217,29 @@ class EngineHost:
     async def _find(self, task_id: str) -> Task | None:
         try:
             task = await self._children.patiently(lambda: self._children.store.get_task(self._viewer, task_id))
+            if task.parent_task_id == self._scope.task.task_id or await self._left_in_session([task]):
+                return task
         except MusterdError as error:
-            if error.reason is Reason.TASK_NOT_FOUND:
-                return None
-            raise
-        return task if self._may_see(task) else None
+            if error.reason is not Reason.TASK_NOT_FOUND:
+                raise
+        return None
 
-    def _may_see(self, task: Task) -> bool:
+    async def _left_in_session(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Return those of the tasks that a run of this session left. With another component it is another session."""
         mine = self._scope.task
-        if task.parent_task_id == mine.task_id:
-            return True
-        is_left = task.outlives_parent and task.session_id == mine.session_id != ""
-        return is_left and task.component.kind is ComponentKind.SUBAGENT
+        left = [
+            task
+            for task in tasks
+            if task.outlives_parent
+            and task.session_id == mine.session_id != ""
+            and task.component.kind is ComponentKind.SUBAGENT
+        ]
+        if not left:
+            return ()
+        root_ids = list({mine.root_task_id, *(task.root_task_id for task in left)})
+        roots = await self._children.patiently(lambda: self._children.store.get_tasks(self._viewer, root_ids))
+        component_of = {root.task_id: root.component for root in roots}
+        return [task for task in left if component_of[task.root_task_id] == component_of[mine.root_task_id]]
 
     async def _view(self, task: Task) -> TaskView:
         return view_of(task, await self._now())
@@ -253,7 +266,7 @@ class EngineHost:
             session_id=self._scope.task.session_id,
         )
         found = await self._children.patiently(lambda: self._children.store.list_tasks(query))
-        return [task for task in found if self._may_see(task)]
+        return await self._left_in_session(found)
 
     async def wait(
         self, ctx: RunContext[Any], task_ids: Sequence[str], *, seconds: float, wait_for_any: bool

@@ -63,7 +63,7 @@ class BackgroundCaller:
             text = f"the component no longer has the {run.phase.value}-hook {run.name!r}, which was to run"
             return Misfortune(text, may_pass=False)
         values = self.plan.context_values(task, spec, deadline) | component_values(component)
-        subject = load_payload(run.phase, task.task_id, claimed.payload_json)
+        subject = load_payload(run.phase, task.task_id, claimed.payload_json, spec.parts)
         outcome = await call_hook(hook, subject, values, task_id=task.task_id)
         return Misfortune(outcome.message) if isinstance(outcome, Failure) else None
 

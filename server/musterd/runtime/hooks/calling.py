@@ -1,17 +1,20 @@
 """Calls one hook, and says what came of it."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from pydantic_core import from_json, to_json, to_jsonable_python
+from pydantic_core import from_json, to_json
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.hook_run import HookPhase
+from musterd.domain.principal import JsonValue
 from musterd.hooks import CheckError, Hook, RunInput, RunOutput
 from musterd.hooks.binding import SUBJECTS
 from musterd.runtime.calling import call
+from musterd.runtime.event_json import clean, told
 from musterd.runtime.failures import unforeseen
 
 GUARDRAIL_FAILED = "GUARDRAIL_FAILED"
@@ -29,7 +32,7 @@ class Failure:
 
     message: str
     trigger: str = ""
-    details: dict[str, Any]
+    details: dict[str, JsonValue]
     stops_with: MusterdError | None = None
 
 
@@ -38,9 +41,10 @@ async def call_hook(hook: Hook, subject: S, values: dict[str, Any], *, task_id: 
 
     Only a cancellation from outside passes through.
     """
-    given = replace(subject, **deepcopy(_changeable(subject)))
-    bound = hook.bind({**values, SUBJECTS[hook.phase]: given})
     try:
+        # A whole one for each: what a hook does to the messages is for none of the others to see.
+        given = deepcopy(subject) if SUBJECTS[hook.phase] in hook.arguments else subject
+        bound = hook.bind({**values, SUBJECTS[hook.phase]: given})
         returned = await call(partial(hook.call, **bound))
         return _taken(hook, subject, given if returned is None else returned)
     except Exception as error:  # noqa: BLE001 - whatever a hook raises is for its kind to decide
@@ -67,8 +71,8 @@ def _taken(hook: Hook, before: S, returned: object) -> S:
 
 
 def _failure_of(hook: Hook, error: Exception, task_id: str) -> Failure:
-    if isinstance(error, CheckError):
-        return _refusal_of(hook, error)
+    if (check := _check_in(error)) is not None:
+        return _refusal_of(hook, check)
     text = f"the hook {hook.name!r} failed"
     if not hook.is_guardrail:
         logged = unforeseen(Reason.INTERNAL, text, error, task=task_id, hook=hook.name)
@@ -78,21 +82,29 @@ def _failure_of(hook: Hook, error: Exception, task_id: str) -> Failure:
     return Failure(message=logged.message, details={}, stops_with=logged)
 
 
+def _check_in(error: BaseException) -> CheckError | None:
+    """Return the check that an exception is; of a group, as that of an asyncio.TaskGroup, the first in it."""
+    match error:
+        case CheckError():
+            return error
+        case BaseExceptionGroup():
+            return next((found for each in error.exceptions if (found := _check_in(each)) is not None), None)
+        case _:
+            return None
+
+
 def _refusal_of(hook: Hook, error: CheckError) -> Failure:
-    message = _clean(error.message) or f"the hook {hook.name!r} stopped the run"
-    trigger = _clean(error.check_trigger)
-    stops_with = MusterdError(reason=error.reason, message=message, cause=trigger)
-    return Failure(
-        message=message,
-        trigger=trigger,
-        details=to_jsonable_python(error.additional_data, fallback=str),
-        stops_with=stops_with,
-    )
+    message = clean(error.message) or f"the hook {hook.name!r} stopped the run"
+    trigger = clean(error.check_trigger) or error.default_trigger
+    stops_with = MusterdError(reason=error.reason or _REASONS[hook.phase], message=message, cause=trigger)
+    return Failure(message=message, trigger=trigger, details=_details_of(error.additional_data), stops_with=stops_with)
 
 
-def _clean(text: str) -> str:
-    """Return a text without what no store can hold."""
-    return str(text).encode("utf-8", "replace").decode()
+def _details_of(data: object) -> dict[str, JsonValue]:
+    """Return what a check adds, whatever that is: it must not keep the check from stopping the run."""
+    if not isinstance(data, Mapping):
+        return {"data": told(data)}
+    return {clean(name): told(each) for name, each in cast("Mapping[Any, Any]", data).items()}
 
 
 _REASONS = {HookPhase.PRE: Reason.INPUT_CHECK_FAILED, HookPhase.POST: Reason.OUTPUT_CHECK_FAILED}

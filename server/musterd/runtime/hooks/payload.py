@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.hook_run import HookPhase
-from musterd.domain.task import Usage
+from musterd.domain.task import Part, Usage
 from musterd.hooks import RunInput, RunOutput
 
 
@@ -26,6 +26,12 @@ class _Stored:
 _CONFIG = ConfigDict(defer_build=True, ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 # pydantic takes a configuration for a union, but not for a bare dataclass.
 _stored = TypeAdapter[_Stored | None](_Stored | None, config=_CONFIG)
+_messages = TypeAdapter(list[ModelMessage], config=_CONFIG)
+
+
+def copy_messages(messages: list[ModelMessage]) -> list[ModelMessage]:
+    """Return messages as they are after a restart: tools may have returned what cannot be copied otherwise."""
+    return _messages.validate_json(_messages.dump_json(messages))
 
 
 def dump_payload(subject: RunInput | RunOutput) -> bytes:
@@ -40,8 +46,8 @@ def dump_payload(subject: RunInput | RunOutput) -> bytes:
     )
 
 
-def load_payload(phase: HookPhase, run_id: str, data: bytes) -> RunInput | RunOutput:
-    """Return what was stored by `dump_payload`. Raises ValueError."""
+def load_payload(phase: HookPhase, run_id: str, data: bytes, parts: tuple[Part, ...]) -> RunInput | RunOutput:
+    """Return what was stored by `dump_payload`; the parts of an input are stored with its task. Raises ValueError."""
     stored = _stored.validate_json(data)
     if stored is None:
         raise ValueError("what the hook is to be called with is not there")
@@ -49,6 +55,7 @@ def load_payload(phase: HookPhase, run_id: str, data: bytes) -> RunInput | RunOu
         return RunInput(
             run_id=run_id,
             content=str(stored.content),
+            parts=parts,
             input=stored.input,
             messages=stored.messages,
             usage=stored.usage,

@@ -40,6 +40,7 @@ class HookRunner:
             jitter=False,
         )
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._lost: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._alarm: asyncio.Task[None] | None = None
@@ -58,6 +59,8 @@ class HookRunner:
         """Stop all that runs here without a word: other processes may have it by now."""
         running, self._running = self._running, {}
         for task in running.values():
+            self._lost.add(task)
+            task.add_done_callback(self._lost.discard)
             task.cancel()
 
     async def close(self, grace_seconds: float, hurry: asyncio.Event) -> None:
@@ -67,17 +70,13 @@ class HookRunner:
         for task in loops:
             task.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        running = set(self._running.values())
-        if not running:
-            return
-        ended = asyncio.get_running_loop().create_task(_all_of(running), name="hooks-ending")
-        hurried = asyncio.get_running_loop().create_task(hurry.wait(), name="hooks-hurried")
-        await asyncio.wait((ended, hurried), timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
-        for task in (ended, hurried, *running):
-            task.cancel()
-        _, stuck = await asyncio.wait((ended, hurried, *running), timeout=self._limits.cancel_abandon_seconds)
-        if stuck:
-            logger.error("hooks_do_not_stop", count=len(stuck))
+        if running := set(self._running.values()):
+            await _let_end(running, grace_seconds, hurry)
+        # Those that were lost were told before: to be told again would cut off what they still tidy up.
+        if left := running | self._lost:
+            _, stuck = await asyncio.wait(left, timeout=self._limits.cancel_abandon_seconds)
+            if stuck:
+                logger.error("hooks_do_not_stop", count=len(stuck))
 
     async def _go_on(self) -> None:
         while True:
@@ -159,6 +158,18 @@ class HookRunner:
             self._clock,
             self._limits,
         )
+
+
+async def _let_end(tasks: set[asyncio.Task[None]], grace_seconds: float, hurry: asyncio.Event) -> None:
+    """Return when tasks have ended, or were told to: after the grace, or in a hurry."""
+    ended = asyncio.get_running_loop().create_task(_all_of(tasks), name="hooks-ending")
+    hurried = asyncio.get_running_loop().create_task(hurry.wait(), name="hooks-hurried")
+    try:
+        await asyncio.wait((ended, hurried), timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (ended, hurried, *tasks):
+            task.cancel()
+        await asyncio.gather(ended, hurried, return_exceptions=True)
 
 
 async def _all_of(tasks: set[asyncio.Task[None]]) -> None:

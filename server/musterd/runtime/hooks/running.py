@@ -1,8 +1,7 @@
 """The hooks of one run: those in front are called here, the others are left for the background."""
 
 import json
-from collections.abc import Callable
-from copy import deepcopy
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,14 +12,14 @@ from musterd.domain.event import HookCompleted, HookFailed, HookStarted
 from musterd.domain.hook_run import HookPhase, NewHookRun
 from musterd.domain.ids import new_id
 from musterd.domain.ports import ClaimedTask
-from musterd.domain.step import ToolStatus, ToolStep
+from musterd.domain.step import Journal, ToolStatus, ToolStep
 from musterd.domain.task import Output, TaskSpec, TaskState
 from musterd.hooks import Hook, RunInput, RunOutput
 from musterd.runtime.attempt.scope import RunScope
 from musterd.runtime.components.nodes import Node, WorkflowNode
 from musterd.runtime.components.prompt import prompt_of
 from musterd.runtime.hooks.calling import Failure, call_hook
-from musterd.runtime.hooks.payload import dump_change, dump_payload, dump_refusal, load_refusal
+from musterd.runtime.hooks.payload import copy_messages, dump_change, dump_payload, dump_refusal, load_refusal
 from musterd.runtime.hooks.plan import HookPlan, component_of, component_values, own_hooks
 
 S = TypeVar("S", bound=RunInput | RunOutput)
@@ -46,30 +45,43 @@ class RunHooks:
             return ()
 
     async def before(self, scope: RunScope, node: Node) -> Node:
-        """Return the component with the input that the pre-hooks have left. Raises as `_call_all`."""
+        """Return the component with the input that the pre-hooks have left. Raises as `_call_each`."""
         self._has_begun = True
         for phase in HookPhase:
             self._hooks[phase] += own_hooks(component_of(node), phase)
         if not self._hooks[HookPhase.PRE]:
             return node
-        given = replace(self._input, messages=deepcopy(scope.history), usage=scope.recorder.total_usage())
-        self._input = await self._call_all(scope, node, HookPhase.PRE, given)
+        given = _input_of(self._spec, self._task_id)
+        self._input = given = replace(given, messages=copy_messages(scope.history), usage=scope.recorder.total_usage())
+        # Kept one by one: when a hook stops the run, the background gets what those before it have left.
+        async for left in self._call_each(scope, node, HookPhase.PRE, given):
+            self._input = left
         return self._with_input(scope, node, given)
 
     async def after(self, scope: RunScope, node: Node, output: Output) -> Output:
-        """Return what the post-hooks have made of the output. Raises as `_call_all`."""
+        """Return what the post-hooks have made of the output. Raises as `_call_each`."""
         if not self._hooks[HookPhase.POST]:
             return output
         given = RunOutput(
             run_id=self._task_id,
             content=json.loads(output.json) if output.json else output.text,
-            messages=deepcopy(scope.new_messages),
+            messages=copy_messages(scope.new_messages),
             usage=scope.recorder.total_usage(),
         )
-        made = await self._call_all(scope, node, HookPhase.POST, given)
+        made = given
+        async for left in self._call_each(scope, node, HookPhase.POST, given):
+            made = left
         if any(map(self._plan.is_in_background, self._hooks[HookPhase.POST])):
             self._output_json = dump_payload(made)
         return _output_of(made) if dump_change(given, made) else output
+
+    def recall(self, journal: Journal) -> None:
+        """Take up the input as the pre-hooks of earlier attempts have left it, for a run that may not begin again."""
+        for position, hook in self._in_front(HookPhase.PRE):
+            stored = journal.tool_steps.get((0, _key_of(position, hook)))
+            if stored is None or (stored.status is ToolStatus.FAILED and stored.outcome_json):
+                return
+            self._input = _replayed(stored, self._input)
 
     def left_over(self, state: TaskState) -> tuple[NewHookRun, ...]:
         """Return the hooks to run once the task has ended in a state."""
@@ -92,21 +104,23 @@ class RunHooks:
             for position, hook in left
         )
 
-    async def _call_all(self, scope: RunScope, node: Node, phase: HookPhase, subject: S) -> S:
-        """Return what the hooks in front have made of an input or output.
+    async def _call_each(self, scope: RunScope, node: Node, phase: HookPhase, subject: S) -> AsyncGenerator[S]:
+        """Yield what each hook in front has left of an input or output, in their order.
 
         Raises MusterdError when one stops the run or its time is over, and Interrupted when the run is told to stop.
         """
-        in_front = [each for each in enumerate(self._hooks[phase]) if not self._plan.is_in_background(each[1])]
-        if not in_front:
-            return subject
+        if not (in_front := self._in_front(phase)):
+            return
         values = self._plan.context_values(scope.task, scope.spec, scope.deadline)
         values |= component_values(component_of(node))
         for position, hook in in_front:
-            key = f"hook:{phase.value}:{position}:{hook.name}"
+            key = _key_of(position, hook)
             stored = scope.recorder.tool_step(key)
             subject = _replayed(stored, subject) if stored else await _call(scope, hook, key, subject, values)
-        return subject
+            yield subject
+
+    def _in_front(self, phase: HookPhase) -> Sequence[tuple[int, Hook]]:
+        return [each for each in enumerate(self._hooks[phase]) if not self._plan.is_in_background(each[1])]
 
     def _with_input(self, scope: RunScope, node: Node, given: RunInput) -> Node:
         """Give the run what the pre-hooks have left. Raises MusterdError INVALID_INPUT."""
@@ -115,12 +129,18 @@ class RunHooks:
             scope.spec = replace(scope.spec, message=changed.content)
             if not isinstance(node, WorkflowNode):
                 node = replace(node, prompt=prompt_of(scope.spec))
-        if isinstance(node, WorkflowNode) and changed.input != given.input:
+        # As JSON: to Python 1 and true are the same.
+        if isinstance(node, WorkflowNode) and to_json(changed.input) != to_json(given.input):
             registration = self._plan.registration_of(scope.spec)
             input_json = registration.validate_input(changed.input)
             scope.spec = replace(scope.spec, factory_input_json=input_json)
             node = replace(node, context=replace(node.context, input=registration.load_input(input_json)))
         return node
+
+
+def _key_of(position: int, hook: Hook) -> str:
+    """Return the name under which the journal has a hook."""
+    return f"hook:{hook.phase.value}:{position}:{hook.name}"
 
 
 async def _call(scope: RunScope, hook: Hook, key: str, subject: S, values: dict[str, Any]) -> S:
@@ -156,7 +176,8 @@ def _replayed(stored: ToolStep, subject: S) -> S:
 
 
 def _input_of(spec: TaskSpec, task_id: str) -> RunInput:
-    return RunInput(run_id=task_id, content=spec.message, input=json.loads(spec.factory_input_json))
+    factory_input = json.loads(spec.factory_input_json)
+    return RunInput(run_id=task_id, content=spec.message, parts=spec.parts, input=factory_input)
 
 
 def _output_of(made: RunOutput) -> Output:

@@ -98,7 +98,7 @@ class TeamRun:
     async def join(self, turn_ids: Sequence[str]) -> Sequence[Task]:
         """Return turns once all of them have ended. Raises MusterdError RUN_TIMEOUT, or Interrupted."""
         control = self.scope.control
-        async with self.scope.time_limit(), self.children.slots.waiting(self.scope.slot):
+        async with self.scope.time_limit(), self.host.parking.waiting():
             return await control.guard(
                 self.children.wait(
                     owner_of(self.scope.task), turn_ids, lambda tasks: all(task.state.is_terminal for task in tasks)

@@ -99,7 +99,8 @@ class _Shift:
                         continue
                     if not self.turns:
                         return
-                    await run.scope.control.guard(waiter.wait())
+                    async with run.host.parking.idle():
+                        await run.scope.control.guard(waiter.wait())
 
     async def _step(self) -> bool:
         """Settle what has ended and start what can be started. Returns True when something was done."""

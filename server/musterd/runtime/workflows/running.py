@@ -137,9 +137,9 @@ class WorkflowRun:
     async def _together(self, steps: Sequence[PlannedStep], track: Track) -> Sequence[StepOutput]:
         """Do steps at the same time. When one fails or ends the workflow, the others are canceled."""
         forks = [track.fork() for _ in steps]
-        scope, loop = self._scope, asyncio.get_running_loop()
-        scope.branch_count += len(steps) - 1
-        scope.has_branches = True
+        activity, loop = self._scope.activity, asyncio.get_running_loop()
+        activity.branch_count += len(steps) - 1
+        activity.has_branches = True
         branches = [
             loop.create_task(self._branch_of(planned, fork)) for planned, fork in zip(steps, forks, strict=True)
         ]
@@ -153,8 +153,8 @@ class WorkflowRun:
             for branch in branches:
                 branch.cancel()
             await asyncio.gather(*branches, return_exceptions=True)
-            scope.branch_count += 1
-        scope.has_branches = scope.branch_count > 1
+            activity.branch_count += 1
+        activity.has_branches = activity.branch_count > 1
         for fork in forks:
             track.merge(fork)
         return [branch.result() for branch in branches]
@@ -163,7 +163,7 @@ class WorkflowRun:
         try:
             output = await self._one(planned, track)
         finally:
-            self._scope.branch_count -= 1
+            self._scope.activity.branch_count -= 1
         track.add(output)
         if output.stop:
             raise Stopped(output)

@@ -95,7 +95,7 @@ class Tries:
             if error.reason in ENDS_THE_RUN:
                 raise
             raise TryError(message=error.message, cause=error.reason) from error
-        async with self.children.slots.waiting(self.scope.slot):
+        async with self.host.parking.waiting():
             task = await self.children.join(owner_of(self.scope.task), child_id)
         return await self._output_of(step, task)
 

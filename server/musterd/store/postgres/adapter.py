@@ -294,7 +294,7 @@ class PostgresStore:
         )
         return await self._engine.write(call, task_ids=(task_id,), tenant_id=viewer.tenant_id)
 
-    async def park(self, task_id: str, attempt: int) -> Stored | Lost:
+    async def park(self, task_id: str, attempt: int) -> bool | Lost:
         """Give up a task that waits for approvals alone."""
         return await self._engine.write(partial(approvals.park, task_id=task_id, attempt=attempt), task_ids=(task_id,))
 

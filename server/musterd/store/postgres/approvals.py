@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from musterd.domain.approval_store import NewApproval, Renewal, Resolution, Resolved
-from musterd.domain.event import AuthRenewed
-from musterd.domain.ports import Lost, RequestKey, Stored
-from musterd.domain.principal import Viewer
+from musterd.domain.event import AuthRenewed, Payload
+from musterd.domain.ports import Lost, RequestKey
+from musterd.domain.principal import Identity, Viewer
 from musterd.domain.resolving import decide_all, make_approval, named_ids, tell_requested, tell_resolved
 from musterd.domain.task import Approval, ApprovalState, Task, TaskState, can_change
 from musterd.store.encoding import APPROVAL, to_micros
@@ -27,9 +28,12 @@ from musterd.store.postgres.transaction import Transaction
 _INSERT = load_statement("insert_approval")
 _CLOSE = load_statement("close_approval")
 _FIND_WITHIN = load_statement("find_within")
+_COUNT_CHILDREN = load_statement("count_children")
 _PARK = load_statement("park_task")
 _SET_WAKE_TIME = load_statement("set_wake_time")
 _UNPARK = load_statement("unpark_task")
+_WAKE = load_statement("wake_task")
+_WAKE_ABOVE = load_statement("wake_tasks_above")
 
 
 async def request_approvals(
@@ -97,47 +101,83 @@ async def resolve(
         user_id=user_id,
         now=transaction.now,
     )
-    await _close(transaction, decided)
+    woken_task_ids = await _close(transaction, decided)
     await save_outcome(transaction, request, Outcome(task_id=task_id))
     decided_task_ids = tuple(dict.fromkeys(approval.task_id for approval in decided))
     if renewal is not None:
-        await _renew(transaction, decided_task_ids, renewal)
+        identity, going_on = renewal.identity, (*decided_task_ids, *woken_task_ids)
+        payload = AuthRenewed(user_id=identity.user_id)
+        await renew(transaction, going_on, identity, payload, before=renewal.before)
     return Resolved(task=await transaction.read_task(task_id), decided_task_ids=decided_task_ids)
 
 
-async def _renew(transaction: Transaction, task_ids: Sequence[str], renewal: Renewal) -> None:
-    """Let tasks that nobody runs, and whose identity is too old, go on under a new one; also those that wait for it."""
+async def renew(
+    transaction: Transaction,
+    task_ids: Sequence[str],
+    identity: Identity,
+    payload: Payload,
+    *,
+    before: datetime | None = None,
+) -> None:
+    """Let tasks that nobody runs go on under a new identity, where theirs is older than `before`.
+
+    Those that wait for it may be claimed again, and `payload` tells of it.
+    """
     for task_id in task_ids:
         task = await transaction.find(task_id)
         if task is None or task.owner is not None or task.state.is_terminal:
             continue
-        is_old = await replace_identity(transaction.connection, task.number, renewal.identity, before=renewal.before)
+        is_old = await replace_identity(transaction.connection, task.number, identity, before=before)
         if is_old and task.state is TaskState.AUTH_REQUIRED:
-            transaction.append(task, (AuthRenewed(user_id=renewal.identity.user_id),))
+            transaction.append(task, (payload,))
             transaction.change_state(task, TaskState.SUBMITTED)
 
 
-async def park(transaction: Transaction, task_id: str, attempt: int) -> Stored | Lost:
-    """Give up a task that waits for approvals alone."""
+async def park(transaction: Transaction, task_id: str, attempt: int) -> bool | Lost:
+    """Give up a task that waits for approvals alone, its own or those of the tasks below it."""
     task = await transaction.find(task_id)
     if task is None or not task.is_held(attempt):
         return Lost()
-    # One that waits for an answer as well has to be there to hear it.
-    is_left = not await try_park(transaction, task) and task.state is TaskState.INPUT_REQUIRED
-    return Stored(state=TaskState.WORKING if is_left else task.state, events=())
+    live, parked = await count_children(transaction.connection, task_id)
+    if parked < live:
+        return False
+    if task.state is TaskState.WORKING and parked:
+        await _park(transaction, task)
+        return True
+    return await try_park(transaction, task)
 
 
 async def try_park(transaction: Transaction, task: LiveTask) -> bool:
-    """Give up a task if it waits for approvals alone, and return whether it does."""
-    connection = transaction.connection
-    if task.state is not TaskState.INPUT_REQUIRED or await find_open_requests(connection, task.task_id) != (
+    """Give up a task if it waits for approvals of its own alone, and return whether it does."""
+    # One that waits for an answer as well has to be there to hear it.
+    if task.state is not TaskState.INPUT_REQUIRED or await find_open_requests(transaction.connection, task.task_id) != (
         False,
         True,
     ):
         return False
-    transaction.release(task)
-    await connection.execute(_PARK, task.task_id, transaction.now_micros)
+    await _park(transaction, task)
     return True
+
+
+async def _park(transaction: Transaction, task: LiveTask) -> None:
+    transaction.release(task)
+    await transaction.connection.execute(_PARK, task.task_id, transaction.now_micros)
+
+
+async def count_children(connection: Connection, task_id: str) -> tuple[int, int]:
+    """Return how many children of a task have not ended, and how many of these are parked."""
+    row = await connection.fetchrow(_COUNT_CHILDREN, task_id)
+    return (row["live"], row["parked"]) if row is not None else (0, 0)
+
+
+async def wake(transaction: Transaction, task: LiveTask) -> None:
+    """Let a task be claimed now, if it is parked."""
+    await transaction.connection.execute(_WAKE, task.number)
+
+
+async def wake_above(transaction: Transaction, task: LiveTask) -> Sequence[str]:
+    """Let the tasks above one be claimed that are parked, and return their ids."""
+    return [row["task_id"] for row in await transaction.connection.fetch(_WAKE_ABOVE, task.task_id)]
 
 
 async def unpark(transaction: Transaction, task: LiveTask) -> None:
@@ -150,8 +190,11 @@ async def _insert(transaction: Transaction, task: LiveTask, approval: Approval) 
     await transaction.connection.execute(_INSERT, task.tree.root_task_id, *values)
 
 
-async def _close(transaction: Transaction, approvals: Sequence[Approval]) -> None:
-    """Store what became of open approvals; a task that waits for nobody any more works again."""
+async def _close(transaction: Transaction, approvals: Sequence[Approval]) -> Sequence[str]:
+    """Store what became of open approvals; a task that waits for nobody any more works again.
+
+    Returns the ids of the tasks above that were parked for its sake, and may be claimed again.
+    """
     tasks: dict[str, LiveTask] = {}
     for approval in approvals:
         task = await transaction.find(approval.task_id)
@@ -161,12 +204,15 @@ async def _close(transaction: Transaction, approvals: Sequence[Approval]) -> Non
         values = (approval.state.value, APPROVAL.encode(approval), approval.decided_by or None)
         await transaction.connection.execute(_CLOSE, approval.approval_id, *values)
         transaction.append(task, (tell_resolved(approval),))
+    woken: list[str] = []
     for task in tasks.values():
+        await transaction.connection.execute(_SET_WAKE_TIME, task.task_id)
         # One that waits for something else by now goes on waiting.
         open_ones = await find_open_requests(transaction.connection, task.task_id)
         if task.state is TaskState.INPUT_REQUIRED and not any(open_ones):
             transaction.change_state(task, TaskState.WORKING)
-        await transaction.connection.execute(_SET_WAKE_TIME, task.task_id)
+            woken += await wake_above(transaction, task)
+    return woken
 
 
 async def _within(connection: Connection, task: Task, approvals: Sequence[Approval]) -> Sequence[Approval]:

@@ -8,7 +8,7 @@ from musterd.domain.orders import CancelOrder, CancelRecord, Steer
 from musterd.domain.ports import RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.task import TaskState
-from musterd.store.postgres.approvals import unpark
+from musterd.store.postgres.approvals import count_children, unpark, wake
 from musterd.store.postgres.endings import end_task
 from musterd.store.postgres.inbox import read_cancel_order, save_cancel_order
 from musterd.store.postgres.live import LiveTask
@@ -62,7 +62,7 @@ async def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -
     """Cancel one task, or order it; return what another turn of the same member gets in its place."""
     if task.state.is_terminal:
         return ()
-    if task.state in _NOT_RUNNING or (task.state is TaskState.INPUT_REQUIRED and task.owner is None):
+    if task.state in _NOT_RUNNING or await _is_parked_alone(transaction, task):
         await unpark(transaction, task)
         return await _end(transaction, task, order)
     if task.state is TaskState.CANCELING:
@@ -71,12 +71,22 @@ async def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -
             return ()
     else:
         transaction.change_state(task, TaskState.CANCELING)
+        if task.owner is None:
+            # Who claims it lets its children end first.
+            await wake(transaction, task)
     await save_cancel_order(transaction, task, order)
     requested = CancelRequested(
         reason=order.reason, hard=order.hard, grace_seconds=order.grace_seconds, user_id=order.user_id
     )
     transaction.append(task, (requested,))
     return ()
+
+
+async def _is_parked_alone(transaction: Transaction, task: LiveTask) -> bool:
+    if task.state is not TaskState.INPUT_REQUIRED or task.owner is not None:
+        return False
+    live, _ = await count_children(transaction.connection, task.task_id)
+    return not live
 
 
 async def _end(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tuple[Steer, ...]:

@@ -13,13 +13,13 @@ from musterd.domain.principal import Identity, Viewer
 from musterd.domain.queueing import Caps, Group
 from musterd.domain.task import Budget, Task, TaskError, TaskSpec, TaskState
 from musterd.store.encoding import USAGE_LIMITS
-from musterd.store.postgres.approvals import try_park
+from musterd.store.postgres.approvals import renew, try_park
 from musterd.store.postgres.connection import Connection, Row
 from musterd.store.postgres.endings import end_task
 from musterd.store.postgres.requests import Outcome, find_outcome, save_outcome
-from musterd.store.postgres.rows import read_visible, to_spent, to_task
+from musterd.store.postgres.rows import find_live_descendants, read_visible, to_spent, to_task
 from musterd.store.postgres.running import count_running, lock_groups, try_lock_groups
-from musterd.store.postgres.specs import load_specs, replace_identity
+from musterd.store.postgres.specs import load_specs
 from musterd.store.postgres.statements import load_statement
 from musterd.store.postgres.transaction import Transaction
 
@@ -219,7 +219,7 @@ async def renew_identity(
     payload: Payload,
     request: RequestKey | None,
 ) -> Task:
-    """Let a task that waits for it go on under a new identity."""
+    """Let a task that waits for it go on under a new identity, with all of its tree that nobody runs."""
     seen = await read_visible(transaction.connection, viewer, task_id)
     if await find_outcome(transaction.connection, request) is not None:
         return await transaction.read_task(task_id)
@@ -230,8 +230,9 @@ async def renew_identity(
             message=f"the task is {seen.state.value} and waits for no new identity",
             metadata={"task_id": task_id, "state": seen.state.value},
         )
-    await replace_identity(transaction.connection, task.number, identity)
-    transaction.change_state(task, TaskState.SUBMITTED)
+    root_task_id = task.tree.root_task_id
+    waiting_ids = (root_task_id, *await find_live_descendants(transaction.connection, root_task_id))
+    await transaction.find_all(waiting_ids)
+    await renew(transaction, waiting_ids, identity, payload)
     await save_outcome(transaction, request, Outcome(task_id=task_id))
-    transaction.append(task, (payload,))
     return await transaction.read_task(task_id)

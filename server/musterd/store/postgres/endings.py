@@ -9,6 +9,7 @@ from musterd.domain.resolving import tell_resolved
 from musterd.domain.session import HistoryWrite
 from musterd.domain.task import Output, TaskError, TaskState, Usage
 from musterd.store.postgres.approval_rows import to_approval
+from musterd.store.postgres.approvals import wake_above
 from musterd.store.postgres.live import LiveTask
 from musterd.store.postgres.messages import find_turn, hand_over
 from musterd.store.postgres.sessions import pass_session_on
@@ -55,6 +56,8 @@ async def end_task(
     parent = await transaction.find(task.parent_task_id) if task.parent_task_id is not None else None
     if parent is not None and not parent.state.is_terminal:
         transaction.append(parent, (SubtaskEnded(subtask_id=task.task_id, component=task.component, state=state),))
+        if parent.owner is None:
+            await wake_above(transaction, task)
         turn = await find_turn(transaction, parent.task_id, task.component.id) if refused else None
         if turn is not None:
             delivered = await hand_over(transaction, parent.number, task.component.id, turn)

@@ -11,6 +11,7 @@ from musterd.domain.ports import RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.task import TaskSpec
 from musterd.store.encoding import TEXT, from_micros, to_micros
+from musterd.store.errors import UnreadableRowError
 from musterd.store.hook_runs import UNREADABLE, check_retryable, ended, not_found, started, state_after
 from musterd.store.postgres.connection import Connection, Row
 from musterd.store.postgres.live import LiveTask
@@ -75,12 +76,16 @@ async def take(
     payloads = {(row["task"], row["phase"]): row["payload"] for row in await connection.fetch(_READ_PAYLOADS, numbers)}
     claimed: list[ClaimedHookRun] = []
     for run, live in runs:
-        if not isinstance(spec := specs[live.number], TaskSpec):
-            logger.error("spec_unreadable", task=run.task_id, error=str(spec))
+        try:
+            if not isinstance(spec := specs[live.number], TaskSpec):
+                raise spec
+            await _tell(transaction, live, started(run))
+            task = await transaction.read_task(run.task_id)
+        except (UnreadableRowError, ValueError) as error:
+            logger.error("task_unreadable", task=run.task_id, error=str(error))  # noqa: TRY400 - the text says it all
             await _finish(transaction, run, live, error=UNREADABLE, retry_seconds=None)
             continue
-        await _tell(transaction, live, started(run))
-        payload, task = payloads[live.number, run.phase.value], await transaction.read_task(run.task_id)
+        payload = payloads[live.number, run.phase.value]
         claimed.append(ClaimedHookRun(run=run, payload_json=payload, task=task, spec=spec))
     return claimed
 

@@ -140,10 +140,11 @@ class _Sweeper:
             await self._delete_tasks([task["number"] for task in tasks], [task["task_id"] for task in tasks])
 
     async def _delete_tasks(self, numbers: Sequence[int], task_ids: Sequence[str]) -> None:
-        for rows in OF_NUMBERS:
-            await self._remove(delete_statement(rows), numbers)
+        # A hook goes before what it is called with: one that is there can be run.
         for rows in OF_IDS:
             await self._remove(delete_statement(rows), task_ids)
+        for rows in OF_NUMBERS:
+            await self._remove(delete_statement(rows), numbers)
         for spec in await self._connection.fetch(_FIND_SPECS_WITH_BLOBS, numbers):
             times = Counter(decode_references(spec["blobs"]).values())
             arguments = spec["task"], spec["tenant_id"], list(times), list(times.values())

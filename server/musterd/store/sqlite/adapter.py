@@ -302,7 +302,7 @@ class SqliteStore:
             )
         )
 
-    async def park(self, task_id: str, attempt: int) -> Stored | Lost:
+    async def park(self, task_id: str, attempt: int) -> bool | Lost:
         """Give up a task that waits for approvals alone."""
         return await self._write(partial(approvals.park, task_id=task_id, attempt=attempt))
 

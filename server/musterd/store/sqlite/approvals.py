@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from musterd.domain.approval_store import NewApproval, Renewal, Resolution, Resolved
-from musterd.domain.event import AuthRenewed
-from musterd.domain.ports import Lost, RequestKey, Stored
-from musterd.domain.principal import Viewer
+from musterd.domain.event import AuthRenewed, Payload
+from musterd.domain.ports import Lost, RequestKey
+from musterd.domain.principal import Identity, Viewer
 from musterd.domain.resolving import decide_all, make_approval, named_ids, tell_requested, tell_resolved
 from musterd.domain.task import Approval, ApprovalState, Task, TaskState, can_change
 from musterd.store.encoding import APPROVAL, TEXTS, to_micros
@@ -33,17 +34,39 @@ _EXPIRE_ALL = """
 UPDATE approval SET state = 'expired' WHERE task_id = ? AND state = 'open' RETURNING position, body, state
 """
 _HAS_OPEN_QUESTION = "SELECT EXISTS (SELECT 1 FROM question WHERE task_id = ? AND state = 'open')"
-_PARK = """
-UPDATE task
-SET owner = NULL, update_time = ?1, park_time = ?1,
-    wake_time = (SELECT min(expire_time) FROM approval WHERE approval.task_id = ?2 AND approval.state = 'open')
-WHERE task_id = ?2
+_COUNT_CHILDREN = """
+SELECT count(*), count(wake_time) FROM task INDEXED BY task_by_parent WHERE parent_task_id = ? AND end_time IS NULL
 """
-_SET_WAKE_TIME = """
+# When the first of its approvals is over, or a task below may be claimed for that reason.
+_WAKE_TIME = """
+SELECT min(wake_time) FROM (
+    SELECT expire_time AS wake_time FROM approval WHERE approval.task_id = ?1 AND approval.state = 'open'
+    UNION ALL
+    SELECT child.wake_time FROM task AS child INDEXED BY task_by_parent
+    WHERE child.parent_task_id = ?1 AND child.end_time IS NULL
+)
+"""
+_PARK = f"""
+UPDATE task SET owner = NULL, update_time = ?2, park_time = ?2, wake_time = ({_WAKE_TIME}) WHERE task_id = ?1
+"""  # noqa: S608 - it is made of constants
+_SET_WAKE_TIME = f"""
 UPDATE task
-SET wake_time = (SELECT min(expire_time) FROM approval WHERE approval.task_id = ?1 AND approval.state = 'open')
+SET wake_time = CASE
+    WHEN EXISTS (SELECT 1 FROM approval WHERE approval.task_id = ?1 AND approval.state = 'open') THEN ({_WAKE_TIME})
+END
 WHERE task_id = ?1 AND wake_time IS NOT NULL
+"""  # noqa: S608 - it is made of constants
+_WAKE_ABOVE = """
+WITH RECURSIVE above (task_id) AS (
+    SELECT parent_task_id FROM task WHERE task_id = ?
+    UNION ALL
+    SELECT task.parent_task_id FROM above JOIN task ON task.task_id = above.task_id
+)
+UPDATE task SET wake_time = NULL
+WHERE task_id IN (SELECT task_id FROM above) AND park_time IS NOT NULL AND wake_time IS NOT NULL
+RETURNING task_id
 """
+_WAKE = "UPDATE task SET wake_time = NULL WHERE number = ?"
 _UNPARK = """
 UPDATE task
 SET parked_micros = parked_micros + ? - park_time, parked_count = parked_count + 1, park_time = NULL, wake_time = NULL
@@ -125,46 +148,82 @@ def resolve(
         user_id=user_id,
         now=transaction.now,
     )
-    _close(transaction, decided)
+    woken_task_ids = _close(transaction, decided)
     save_outcome(transaction, request, Outcome(task_id=task_id))
     decided_task_ids = tuple(dict.fromkeys(approval.task_id for approval in decided))
     if renewal is not None:
-        _renew(transaction, decided_task_ids, renewal)
+        identity, going_on = renewal.identity, (*decided_task_ids, *woken_task_ids)
+        payload = AuthRenewed(user_id=identity.user_id)
+        renew(transaction, going_on, identity, payload, before=renewal.before)
     return Resolved(task=transaction.read_task(task_id), decided_task_ids=decided_task_ids)
 
 
-def _renew(transaction: Transaction, task_ids: Sequence[str], renewal: Renewal) -> None:
-    """Let tasks that nobody runs, and whose identity is too old, go on under a new one; also those that wait for it."""
+def renew(
+    transaction: Transaction,
+    task_ids: Sequence[str],
+    identity: Identity,
+    payload: Payload,
+    *,
+    before: datetime | None = None,
+) -> None:
+    """Let tasks that nobody runs go on under a new identity, where theirs is older than `before`.
+
+    Those that wait for it may be claimed again, and `payload` tells of it.
+    """
     for task_id in task_ids:
         task = transaction.find(task_id)
         if task is None or task.owner is not None or task.state.is_terminal:
             continue
-        is_old = replace_identity(transaction.connection, task.number, renewal.identity, before=renewal.before)
+        is_old = replace_identity(transaction.connection, task.number, identity, before=before)
         if is_old and task.state is TaskState.AUTH_REQUIRED:
-            transaction.append(task, (AuthRenewed(user_id=renewal.identity.user_id),))
+            transaction.append(task, (payload,))
             transaction.change_state(task, TaskState.SUBMITTED)
 
 
-def park(transaction: Transaction, task_id: str, attempt: int) -> Stored | Lost:
-    """Give up a task that waits for approvals alone."""
+def park(transaction: Transaction, task_id: str, attempt: int) -> bool | Lost:
+    """Give up a task that waits for approvals alone, its own or those of the tasks below it."""
     task = transaction.find(task_id)
     if task is None or not task.is_held(attempt):
         return Lost()
-    # One that waits for an answer as well has to be there to hear it.
-    is_left = not try_park(transaction, task) and task.state is TaskState.INPUT_REQUIRED
-    return Stored(state=TaskState.WORKING if is_left else task.state, events=())
+    live, parked = count_children(transaction.connection, task_id)
+    if parked < live:
+        return False
+    if task.state is TaskState.WORKING and parked:
+        _park(transaction, task)
+        return True
+    return try_park(transaction, task)
 
 
 def try_park(transaction: Transaction, task: LiveTask) -> bool:
-    """Give up a task if it waits for approvals alone, and return whether it does."""
+    """Give up a task if it waits for approvals of its own alone, and return whether it does."""
     connection = transaction.connection
     if task.state is not TaskState.INPUT_REQUIRED or not read_open_of_task(connection, task.task_id):
         return False
+    # One that waits for an answer as well has to be there to hear it.
     if connection.execute(_HAS_OPEN_QUESTION, (task.task_id,)).fetchone()[0]:
         return False
-    task.owner = None
-    connection.execute(_PARK, (transaction.now_micros, task.task_id))
+    _park(transaction, task)
     return True
+
+
+def _park(transaction: Transaction, task: LiveTask) -> None:
+    task.owner = None
+    transaction.connection.execute(_PARK, (task.task_id, transaction.now_micros))
+
+
+def wake_above(transaction: Transaction, task: LiveTask) -> Sequence[str]:
+    """Let the tasks above one be claimed that are parked, and return their ids."""
+    return [task_id for (task_id,) in transaction.connection.execute(_WAKE_ABOVE, (task.task_id,)).fetchall()]
+
+
+def count_children(connection: sqlite3.Connection, task_id: str) -> tuple[int, int]:
+    """Return how many children of a task have not ended, and how many of these are parked."""
+    return connection.execute(_COUNT_CHILDREN, (task_id,)).fetchone()
+
+
+def wake(transaction: Transaction, task: LiveTask) -> None:
+    """Let a task be claimed now, if it is parked."""
+    transaction.connection.execute(_WAKE, (task.number,))
 
 
 def unpark(transaction: Transaction, task: LiveTask) -> None:
@@ -184,8 +243,11 @@ def _insert(transaction: Transaction, task: LiveTask, approval: Approval) -> Non
     transaction.connection.execute(_INSERT, (*values, task.tree.root_task_id))
 
 
-def _close(transaction: Transaction, approvals: Sequence[Approval]) -> None:
-    """Store what became of open approvals; a task that waits for nobody any more works again."""
+def _close(transaction: Transaction, approvals: Sequence[Approval]) -> Sequence[str]:
+    """Store what became of open approvals; a task that waits for nobody any more works again.
+
+    Returns the ids of the tasks above that were parked for its sake, and may be claimed again.
+    """
     tasks: dict[str, LiveTask] = {}
     for approval in approvals:
         task = transaction.find(approval.task_id)
@@ -195,11 +257,14 @@ def _close(transaction: Transaction, approvals: Sequence[Approval]) -> None:
         values = (approval.state.value, APPROVAL.encode(approval), approval.decided_by or None, approval.approval_id)
         transaction.connection.execute(_CLOSE, values)
         transaction.append(task, (tell_resolved(approval),))
+    woken: list[str] = []
     for task in tasks.values():
+        transaction.connection.execute(_SET_WAKE_TIME, (task.task_id,))
         # One that waits for something else by now goes on waiting.
         if task.state is TaskState.INPUT_REQUIRED and not waits_for_somebody(transaction.connection, task.task_id):
             transaction.change_state(task, TaskState.WORKING)
-        transaction.connection.execute(_SET_WAKE_TIME, (task.task_id,))
+            woken += wake_above(transaction, task)
+    return woken
 
 
 def _within(connection: sqlite3.Connection, task: Task, approvals: Sequence[Approval]) -> Sequence[Approval]:

@@ -8,7 +8,7 @@ from musterd.domain.orders import CancelOrder, CancelRecord, Steer
 from musterd.domain.ports import RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.task import TaskState
-from musterd.store.sqlite.approvals import unpark
+from musterd.store.sqlite.approvals import count_children, unpark, wake
 from musterd.store.sqlite.endings import end_task
 from musterd.store.sqlite.inbox import read_cancel_order, save_cancel_order
 from musterd.store.sqlite.live import LiveTask
@@ -57,7 +57,7 @@ def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tupl
     """Cancel one task, or order it; return what another turn of the same member gets in its place."""
     if task.state.is_terminal:
         return ()
-    if task.state in _NOT_RUNNING or (task.state is TaskState.INPUT_REQUIRED and task.owner is None):
+    if task.state in _NOT_RUNNING or _is_parked_alone(transaction, task):
         unpark(transaction, task)
         return _end(transaction, task, order)
     if task.state is TaskState.CANCELING:
@@ -66,12 +66,22 @@ def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tupl
             return ()
     else:
         transaction.change_state(task, TaskState.CANCELING)
+        if task.owner is None:
+            # Who claims it lets its children end first.
+            wake(transaction, task)
     save_cancel_order(transaction, task.task_id, order)
     requested = CancelRequested(
         reason=order.reason, hard=order.hard, grace_seconds=order.grace_seconds, user_id=order.user_id
     )
     transaction.append(task, (requested,))
     return ()
+
+
+def _is_parked_alone(transaction: Transaction, task: LiveTask) -> bool:
+    if task.state is not TaskState.INPUT_REQUIRED or task.owner is not None:
+        return False
+    live, _ = count_children(transaction.connection, task.task_id)
+    return not live
 
 
 def _end(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tuple[Steer, ...]:

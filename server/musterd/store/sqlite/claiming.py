@@ -14,12 +14,12 @@ from musterd.domain.queueing import Caps, Group
 from musterd.domain.task import Task, TaskError, TaskState
 from musterd.store.encoding import TEXTS
 from musterd.store.errors import UnreadableRowError
-from musterd.store.sqlite.approvals import try_park, unpark
+from musterd.store.sqlite.approvals import renew, try_park, unpark
 from musterd.store.sqlite.endings import end_task
 from musterd.store.sqlite.live import LiveTask
 from musterd.store.sqlite.requests import Outcome, find_outcome, save_outcome
-from musterd.store.sqlite.rows import read_visible
-from musterd.store.sqlite.specs import load_spec, replace_identity
+from musterd.store.sqlite.rows import find_live_descendants, read_visible
+from musterd.store.sqlite.specs import load_spec
 from musterd.store.sqlite.transaction import Transaction
 
 logger = structlog.get_logger(__name__)
@@ -164,7 +164,7 @@ def renew_identity(
     payload: Payload,
     request: RequestKey | None,
 ) -> Task:
-    """Let a task that waits for it go on under a new identity."""
+    """Let a task that waits for it go on under a new identity, with all of its tree that nobody runs."""
     seen = read_visible(transaction.connection, viewer, task_id)
     if find_outcome(transaction.connection, request) is not None:
         return transaction.read_task(task_id)
@@ -175,8 +175,8 @@ def renew_identity(
             message=f"the task is {seen.state.value} and waits for no new identity",
             metadata={"task_id": task_id, "state": seen.state.value},
         )
-    replace_identity(transaction.connection, task.number, identity)
-    transaction.change_state(task, TaskState.SUBMITTED)
+    root_task_id = task.tree.root_task_id
+    waiting_ids = (root_task_id, *find_live_descendants(transaction.connection, root_task_id))
+    renew(transaction, waiting_ids, identity, payload)
     save_outcome(transaction, request, Outcome(task_id=task_id))
-    transaction.append(task, (payload,))
     return transaction.read_task(task_id)

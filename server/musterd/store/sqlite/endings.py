@@ -7,7 +7,7 @@ from musterd.domain.event import Event, Payload, SubtaskEnded, TaskCanceled, Tas
 from musterd.domain.orders import Steer
 from musterd.domain.session import HistoryWrite
 from musterd.domain.task import Output, TaskError, TaskState, Usage
-from musterd.store.sqlite.approvals import expire_open_approvals
+from musterd.store.sqlite.approvals import expire_open_approvals, wake_above
 from musterd.store.sqlite.inbox import refuse_pending
 from musterd.store.sqlite.live import LiveTask
 from musterd.store.sqlite.messages import find_turn, hand_over
@@ -54,6 +54,8 @@ def end_task(
     parent = transaction.find(task.parent_task_id)
     if parent is not None and not parent.state.is_terminal:
         transaction.append(parent, (SubtaskEnded(subtask_id=task.task_id, component=task.component, state=state),))
+        if parent.owner is None:
+            wake_above(transaction, task)
         turn = find_turn(transaction, parent.task_id, task.component.id) if refused else None
         if turn is not None:
             delivered = hand_over(transaction, parent.number, task.component.id, turn)

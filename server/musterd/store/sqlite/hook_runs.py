@@ -93,16 +93,17 @@ def _claim(transaction: Transaction, found: HookRun, owner: str) -> ClaimedHookR
     connection = transaction.connection
     connection.execute(_TAKE, (owner, transaction.now_micros, found.hook_run_id))
     run = _read(connection, found.hook_run_id)
-    task = _task_of(transaction, run)
+    live = _task_of(transaction, run)
     try:
-        spec = load_spec(connection, task.number)
+        spec = load_spec(connection, live.number)
+        _tell(transaction, live, started(run))
+        task = transaction.read_task(run.task_id)
     except (UnreadableRowError, ValueError) as error:
-        logger.error("spec_unreadable", task=run.task_id, error=str(error))  # noqa: TRY400 - the text says it all
-        _finish(transaction, run, task, error=UNREADABLE, retry_seconds=None)
+        logger.error("task_unreadable", task=run.task_id, error=str(error))  # noqa: TRY400 - the text says it all
+        _finish(transaction, run, live, error=UNREADABLE, retry_seconds=None)
         return None
-    _tell(transaction, task, started(run))
-    (payload,) = connection.execute(_READ_PAYLOAD, (task.number, run.phase.value)).fetchone()
-    return ClaimedHookRun(run=run, payload_json=payload, task=transaction.read_task(run.task_id), spec=spec)
+    (payload,) = connection.execute(_READ_PAYLOAD, (live.number, run.phase.value)).fetchone()
+    return ClaimedHookRun(run=run, payload_json=payload, task=task, spec=spec)
 
 
 def finish_hook_run(

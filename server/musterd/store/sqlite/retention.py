@@ -160,10 +160,11 @@ async def _delete_trees(
         await _remove(write, _TRIM_LOG, number)
     deleted = 0
     while tasks := await read(partial(_find_tasks, roots=roots)):
-        for rows in OF_NUMBERS:
-            await _remove(write, delete_statement(rows), json.dumps([number for number, _ in tasks]))
+        # A hook goes before what it is called with: one that is there can be run.
         for rows in OF_IDS:
             await _remove(write, delete_statement(rows), json.dumps([task_id for _, task_id in tasks]))
+        for rows in OF_NUMBERS:
+            await _remove(write, delete_statement(rows), json.dumps([number for number, _ in tasks]))
         await write(partial(delete_tasks, tasks=tasks))
         deleted += len(tasks)
     await write(partial(forget_trees, numbers=numbers, roots=roots))

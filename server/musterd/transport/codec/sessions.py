@@ -17,6 +17,14 @@ TEXT_PARTS = {pb2.MESSAGE_ROLE_REQUEST: "user-prompt", pb2.MESSAGE_ROLE_RESPONSE
 
 TEXT_CONTENT = "text-content"
 
+MESSAGE_MAX_BYTES = 3_145_728
+"""A larger message is left out: gRPC clients take 4 MiB at once, unless they are told otherwise."""
+
+OMITTED_TEXT_MAX_BYTES = 1_048_576
+
+StoredMessage = Mapping[str, Any]
+"""A message as pydantic-ai writes it."""
+
 
 def encode_session(session: Session) -> pb2.Session:
     """Encode a session as it stands."""
@@ -32,25 +40,27 @@ def encode_session(session: Session) -> pb2.Session:
     )
 
 
+def messages_of(entry: SessionEntry) -> Sequence[StoredMessage]:
+    """Return the messages that a run added to a session."""
+    return cast("Sequence[StoredMessage]", json.loads(entry.messages_json))
+
+
 def encode_entry(entry: SessionEntry) -> pb2.SessionEntry:
-    """Encode what a run added to a session."""
-    messages = cast("Sequence[Mapping[str, Any]]", json.loads(entry.messages_json))
-    return pb2.SessionEntry(
-        position=entry.position,
-        task_id=entry.task_id,
-        create_time=timestamp(entry.create_time),
-        messages=[_encode_message(message) for message in messages],
-    )
+    """Encode what a run added to a session, without the messages."""
+    return pb2.SessionEntry(position=entry.position, task_id=entry.task_id, create_time=timestamp(entry.create_time))
 
 
-def _encode_message(message: Mapping[str, Any]) -> pb2.SessionMessage:
+def encode_message(message: StoredMessage) -> pb2.SessionMessage:
+    """Encode a message; the whole of one that is too large is left out."""
     role = ROLE_TO_WIRE[message["kind"]]
     said = (part["content"] for part in message["parts"] if part["part_kind"] == TEXT_PARTS[role])
-    return pb2.SessionMessage(
-        role=role,
-        text="\n".join(text for content in said for text in _texts(content)),
-        message_json=json.dumps(message, ensure_ascii=False, separators=(",", ":")),
-    )
+    text = "\n".join(text for content in said for text in _texts(content))
+    whole = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    size, text_bytes = len(whole.encode()), text.encode()
+    if size + len(text_bytes) <= MESSAGE_MAX_BYTES:
+        return pb2.SessionMessage(role=role, text=text, message_json=whole)
+    beginning = text_bytes[:OMITTED_TEXT_MAX_BYTES].decode(errors="ignore")
+    return pb2.SessionMessage(role=role, text=beginning, omitted_bytes=size)
 
 
 def _texts(content: str | Sequence[str | Mapping[str, Any]]) -> Iterator[str]:
