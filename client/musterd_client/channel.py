@@ -1,7 +1,7 @@
 """The connection to a server, and its options."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 
@@ -17,12 +17,20 @@ class Tls:
 
     `private_key` and `certificate_chain` identify this client to the server (mTLS). `server_name` is the name to expect
     in the server's certificate when it is not the target's.
+
+    Raises:
+        ValueError: one of `private_key` and `certificate_chain` is given without the other.
     """
 
     root_certificates: bytes | None = None
-    private_key: bytes | None = None
+    private_key: bytes | None = field(default=None, repr=False)
     certificate_chain: bytes | None = None
     server_name: str = ""
+
+    def __post_init__(self) -> None:
+        # gRPC ends the process when it is given one of them.
+        if bool(self.private_key) != bool(self.certificate_chain):
+            raise ValueError("private_key and certificate_chain identify a client together: give both, or neither")
 
 
 def open_channel(

@@ -46,7 +46,11 @@ class MusterdClient:
         stall_timeout_seconds: a stream on which not even a heartbeat came for so long counts as broken.
         channel_options: gRPC channel options, which win over the client's own.
 
-    Each call raises a CallError when the server, or something on the way to it, refuses or breaks it.
+    Each call raises a CallError when the server, or something on the way to it, refuses or breaks it; a RuntimeError
+    when the client is not open, or is closed meanwhile.
+
+    Raises:
+        ValueError: `token` or `metadata` has characters that a header cannot carry.
     """
 
     def __init__(

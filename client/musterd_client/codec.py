@@ -1,5 +1,6 @@
 """Translates the values of the model to messages of the contract, and back."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -66,9 +67,15 @@ def time_from(timestamp: Timestamp) -> datetime:
 
 
 def duration_to(seconds: float | None) -> Duration | None:
-    """Returns the duration; None, which leaves the field absent, for None."""
+    """Returns the duration; None, which leaves the field absent, for None.
+
+    Raises:
+        ValueError, OverflowError: it is no number of seconds that the contract can carry.
+    """
     if seconds is None:
         return None
+    if not math.isfinite(seconds):
+        raise ValueError(f"{seconds} is no length of time; None leaves it to the server")
     duration = Duration()
     duration.FromNanoseconds(round(seconds * _NANOSECONDS_PER_SECOND))
     return duration
@@ -83,12 +90,32 @@ def struct_to(fields: Mapping[str, object]) -> Struct:
     """Returns the JSON object as a Struct.
 
     Raises:
-        ValueError: a value is not JSON, or is an integer that a double cannot hold (beyond ±2^53).
+        ValueError: it is not a JSON object, or has an integer that a double cannot hold (beyond ±2^53).
     """
-    return Struct(fields={name: _value_to(value, name) for name, value in fields.items()})
+    value = _value_to(fields, "")
+    if not value.HasField("struct_value"):
+        raise ValueError(f"{type(fields).__name__} is not a JSON object")
+    return value.struct_value
 
 
 def _value_to(value: object, path: str) -> Value:
+    match value:
+        case Mapping():
+            fields = cast("Mapping[object, object]", value)
+            named = {name: item for name, item in fields.items() if isinstance(name, str)}
+            if len(named) < len(fields):
+                raise ValueError(f"{path or 'the object'}: a name in a JSON object is a string")
+            inner = {name: _value_to(item, f"{path}.{name}" if path else name) for name, item in named.items()}
+            return Value(struct_value=Struct(fields=inner))
+        case Sequence() if not isinstance(value, str | bytes | bytearray | memoryview):
+            items = cast("Sequence[object]", value)
+            values = [_value_to(item, f"{path}.{index}") for index, item in enumerate(items)]
+            return Value(list_value=ListValue(values=values))
+        case _:
+            return _scalar_to(value, path)
+
+
+def _scalar_to(value: object, path: str) -> Value:
     match value:
         case None:
             return Value(null_value=NullValue.NULL_VALUE)
@@ -100,16 +127,8 @@ def _value_to(value: object, path: str) -> Value:
             return Value(number_value=value)
         case str():
             return Value(string_value=value)
-        case Mapping():
-            fields = cast("Mapping[str, object]", value)
-            inner = {name: _value_to(item, f"{path}.{name}") for name, item in fields.items()}
-            return Value(struct_value=Struct(fields=inner))
-        case Sequence() if not isinstance(value, bytes | bytearray | memoryview):
-            items = cast("Sequence[object]", value)
-            values = [_value_to(item, f"{path}.{index}") for index, item in enumerate(items)]
-            return Value(list_value=ListValue(values=values))
         case _:
-            raise ValueError(f"{path}: {type(value).__name__} is not a JSON value")
+            raise ValueError(f"{path or 'the object'}: {type(value).__name__} is not a JSON value")
 
 
 def struct_from(struct: Struct) -> dict[str, model.JsonValue]:
@@ -269,7 +288,11 @@ def server_info_from(message: server_service_pb2.GetServerInfoResponse) -> model
 
 
 def part_to(part: model.Part) -> run_pb2.Part:
-    """Returns the part as a message."""
+    """Returns the part as a message.
+
+    Raises:
+        TypeError: it is none of them.
+    """
     match part:
         case model.TextPart():
             return run_pb2.Part(name=part.name, media_type=part.media_type, text=part.text)
@@ -277,6 +300,8 @@ def part_to(part: model.Part) -> run_pb2.Part:
             return run_pb2.Part(name=part.name, media_type=part.media_type, data=part.data)
         case model.UriPart():
             return run_pb2.Part(name=part.name, media_type=part.media_type, uri=part.uri)
+        case _:
+            raise TypeError(f"a part is a TextPart, a DataPart or a UriPart, not {type(part).__name__}")
 
 
 def usage_limits_to(limits: model.UsageLimits | None) -> run_pb2.UsageLimits | None:

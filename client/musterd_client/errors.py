@@ -5,6 +5,7 @@ without a result is a `TaskFailedError` or a `TaskCanceledError`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,6 +15,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2  # pyright: ignore[reportMissingTypeStubs]
 from grpc_status import rpc_status
 
+from musterd_client.codec import duration_from
 from musterd_client.model import Task, TaskError
 
 MUSTERD_DOMAIN = "musterd"
@@ -35,6 +37,10 @@ class MusterdClientError(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}" if self.reason else self.message
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...], dict[str, object]]:
+        # Exceptions are copied, and sent to other processes, by their positional arguments, which are not all here.
+        return self.__class__.__new__, (self.__class__, *self.args), self.__dict__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +178,11 @@ def call_error_from(error: grpc.aio.AioRpcError) -> CallError:
     retry = error_details_pb2.RetryInfo()
     for detail in _details_of(error):
         # Unpack does nothing, and says so, when the detail is of another kind.
-        if detail.Unpack(retry):
-            retry_after_seconds = retry.retry_delay.ToTimedelta().total_seconds()
-        elif not detail.Unpack(info):
-            violations.extend(_violations_of(detail))
+        with suppress(DecodeError):
+            if detail.Unpack(retry):
+                retry_after_seconds = duration_from(retry.retry_delay)
+            elif not detail.Unpack(info):
+                violations.extend(_violations_of(detail))
     return _BY_CODE.get(code, CallError)(
         error.details() or "the call failed",
         code=code,

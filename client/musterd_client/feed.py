@@ -7,7 +7,15 @@ from typing import Any
 import grpc
 
 from musterd_client import errors
-from musterd_client.calls import Calls, OpenStream, says_not_served, says_token_expired
+from musterd_client.calls import (
+    Calls,
+    OpenStream,
+    closed_meanwhile,
+    is_canceled,
+    says_not_served,
+    says_token_expired,
+    tries_after,
+)
 from musterd_client.codec import enum_name, task_from
 from musterd_client.event_codec import HEARTBEAT, event_from
 from musterd_client.events import Event, TaskCanceled, TaskCompleted, TaskFailed
@@ -55,7 +63,8 @@ class Feed:
         self._task_id = task_id
         self._received = after_sequence
         self._until = until
-        self._only_start = run is not None and run.background
+        self._begins_in_background = run is not None and run.background
+        self._only_start = self._begins_in_background
         self._stream: OpenStream[Any] | None = None
         self._token: str | None = None
         self._saw_end_of_task = False
@@ -72,13 +81,15 @@ class Feed:
         """
         try:
             message = await self._read()
-            if message is not None:
+            if self.ended:
+                self.let_go()
+            elif message is not None:
                 self._take(message)
             else:
                 self._finish()
         except errors.CallError as error:
             self.let_go()
-            if self._saw_end_of_task and self._until is WatchUntil.TASK:
+            if self.ended or self._has_all():
                 self.ended = True
             else:
                 await self._pause_before_mending(error)
@@ -89,16 +100,29 @@ class Feed:
         if stream is not None:
             stream.call.cancel()
 
+    def close(self) -> None:
+        """Drops the stream for good, and what was not taken. Who is advancing meanwhile hears that it has ended."""
+        self.ended = True
+        self.pending.clear()
+        self.let_go()
+
     def follow_to_the_end(self) -> None:
         """Goes on after the start of a background run, which is where its stream ends."""
         if self._only_start:
             self._only_start = self.ended = False
 
+    def _has_all(self) -> bool:
+        if self._only_start:
+            return self.task is not None
+        return self._saw_end_of_task and self._until is WatchUntil.TASK
+
     async def _read(self) -> StreamMessage | None:
         if self._stream is None:
             self._stream = await self._open()
             self._token = self._stream.token
-        limit = _LINGER_SECONDS if self._saw_end_of_task else self._calls.stall_timeout_seconds
+            if self.ended:
+                return None
+        limit = _LINGER_SECONDS if self._has_all() else self._calls.stall_timeout_seconds
         try:
             async with asyncio.timeout(limit):
                 message: Any = await self._stream.call.read()
@@ -109,7 +133,11 @@ class Feed:
         except asyncio.CancelledError:
             # gRPC canceled the call together with the reader: whoever reads on needs another one.
             self.let_go()
-            raise
+            if is_canceled():
+                raise
+            if not self.ended:
+                raise closed_meanwhile() from None
+            return None
         return None if message is grpc.aio.EOF else message
 
     async def _open(self) -> OpenStream[Any]:
@@ -131,6 +159,8 @@ class Feed:
 
     def _take(self, message: StreamMessage) -> None:
         if message.HasField("task"):
+            if self.task is None:
+                self._failures = 0
             self.task = task_from(message.task)
             self._task_id = self.task.task_id
         if self.task is None:
@@ -163,18 +193,20 @@ class Feed:
             )
 
     def _finish(self) -> None:
-        over = self.task is not None and (self._saw_end_of_task or self.task.state.is_terminal or self._only_start)
-        if not over:
+        if self.task is not None and (self._saw_end_of_task or self.task.state.is_terminal or self._only_start):
+            self.ended = True
+        elif self.task is not None and self._begins_in_background:
+            self._begins_in_background = False
+        else:
             raise errors.broken_stream(errors.STREAM_ENDED_EARLY, "the stream ended before the task")
         self._stream = None
-        self.ended = True
 
     async def _pause_before_mending(self, error: errors.CallError) -> None:
         """Returns when it is time to open another stream; raises the error when there is no use in it."""
         retry = self._calls.retry
         self._failures += 1
         tries = retry.call_attempts if self.task is None else retry.resume_attempts + 1
-        if self._failures >= tries or not await self._can_mend(error):
+        if self._failures >= tries_after(error, tries) or not await self._can_mend(error):
             self._failures = 0
             raise error
         if says_token_expired(error) and self._failures == 1:

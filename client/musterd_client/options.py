@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict, TypeVar
 
+from google.protobuf.message import DecodeError
+
 from musterd_client.codec import duration_to, enum_name, part_to, struct_to, usage_limits_to
 from musterd_client.model import OnDisconnect, Part, Priority, UsageLimits
 from musterd_client.request_ids import new_request_id
@@ -39,11 +41,18 @@ def run_request(make: Callable[..., RequestT], message: str, options: RunOptions
 
     Raises:
         TypeError: there is no option of a name.
-        ValueError: `factory_input` is not a JSON object, or has an integer beyond ±2^53.
+        ValueError: `factory_input` is not a JSON object, has an integer beyond ±2^53, or is nested too deeply.
     """
     if unknown := options.keys() - RunOptions.__annotations__.keys():
         known = ", ".join(RunOptions.__annotations__)
         raise TypeError(f"a run has no option {', '.join(sorted(unknown))}; it has {known}")
+    try:
+        return _request(make, message, options)
+    except (DecodeError, RecursionError) as error:
+        raise ValueError("factory_input: it is nested too deeply for a message") from error
+
+
+def _request(make: Callable[..., RequestT], message: str, options: RunOptions) -> RequestT:
     factory_input = options.get("factory_input")
     return make(
         message=message,

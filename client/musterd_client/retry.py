@@ -22,6 +22,9 @@ class RetryPolicy:
 
     def delay_seconds(self, failures: int, asked_for_seconds: float | None) -> float:
         """Returns how long to wait after so many failures in a row, when the server asked for so much."""
-        longest = min(self.initial_delay_seconds * self.multiplier ** (failures - 1), self.max_delay_seconds)
+        try:
+            longest = min(self.initial_delay_seconds * self.multiplier ** (failures - 1), self.max_delay_seconds)
+        except OverflowError:
+            longest = self.max_delay_seconds
         delay = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
         return max(delay, min(asked_for_seconds or 0.0, self.max_asked_delay_seconds))

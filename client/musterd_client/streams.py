@@ -110,10 +110,8 @@ class EventStream:
                     pass
 
     async def aclose(self) -> None:
-        """Lets go of the stream. What came in and was not handed out is dropped."""
-        self._feed.ended = True
-        self._feed.pending.clear()
-        self._feed.let_go()
+        """Lets go of the stream. What came in and was not handed out is dropped; who is iterating is at its end."""
+        self._feed.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -182,7 +180,8 @@ def _ended(task: Task, event: TerminalEvent) -> Task:
         case TaskCompleted():
             state, error = TaskState.COMPLETED, None
         case TaskFailed():
-            state, error = event.state, event.error
+            # A newer server may know more ways to fail.
+            state, error = event.state if event.state.is_terminal else TaskState.FAILED, event.error
         case TaskCanceled():
             state, error = TaskState.CANCELED, task.error
     return replace(

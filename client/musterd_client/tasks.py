@@ -117,11 +117,13 @@ class Tasks:
 
         `timeout_seconds` is at most an hour; zero looks once. Nothing is ever canceled.
         """
-        request = WaitTasksRequest(
-            task_ids=task_ids, mode=enum_name("WAIT_MODE_", mode), timeout=duration_to(timeout_seconds)
-        )
-        limit = timeout_seconds + self._calls.call_timeout_seconds
-        response = await self._calls.unary(WAIT_TASKS, request, timeout_seconds=limit)
+
+        def request(left_seconds: float) -> WaitTasksRequest:
+            return WaitTasksRequest(
+                task_ids=task_ids, mode=enum_name("WAIT_MODE_", mode), timeout=duration_to(left_seconds)
+            )
+
+        response = await self._calls.waiting(WAIT_TASKS, request, timeout_seconds)
         return WaitResult(
             tasks=tuple(task_from(task) for task in response.tasks),
             pending_task_ids=tuple(response.pending_task_ids),
@@ -179,8 +181,7 @@ class Tasks:
             request_id=request_id or new_request_id(),
         )
         wait_seconds = _DEFAULT_STEER_WAIT_SECONDS if wait_timeout_seconds is None else wait_timeout_seconds
-        limit = wait_seconds + self._calls.call_timeout_seconds
-        response = await self._calls.unary(STEER_TASK, request, timeout_seconds=limit)
+        response = await self._calls.unary(STEER_TASK, request, wait_seconds=wait_seconds)
         outcome = steer_outcome_from(response.outcome)
         return SteerResult(steer_id=response.steer_id, outcome=outcome, task=task_from(response.task))
 

@@ -1,5 +1,7 @@
 """What `musterd serve` finds when it starts, and what it says when it cannot."""
 
+import asyncio
+import signal
 import socket
 import stat
 from collections.abc import AsyncGenerator
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from tests.e2e.shop import Shop, open_shop
-from tests.support.processes import Finished, finish
+from tests.support.processes import Finished, Process, finish
 
 from musterd_client import HealthStatus
 
@@ -74,6 +76,25 @@ async def test_a_second_server_on_the_same_port_is_refused(running: Running) -> 
 async def test_an_app_that_cannot_be_found_is_named(running: Running, target: str, message: str) -> None:
     """C1."""
     assert message in why_not(await serve(target, shop=running.shop))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_server_that_waits_for_its_database_ends_when_it_is_told_to(
+    running: Running, number: signal.Signals
+) -> None:
+    """R3: whoever starts it need not wait until the database answers, or never does."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        arguments = ("serve", "shop:app", "--store", f"postgresql://127.0.0.1:{silent.getsockname()[1]}/musterd")
+        shop = running.shop
+        async with Process("musterd", *arguments, folder=shop.folder, variables=shop.variables) as server:
+            connection, _ = await asyncio.get_running_loop().sock_accept(silent)
+            with connection:
+                server.send_signal(number)
+                ending = await server.finished()
+    assert (ending.code, ending.stdout) == (0, "")
+    assert "stopped_before_serving" in ending.stderr
+    assert "Traceback" not in ending.stderr
 
 
 async def test_each_setting_that_is_wrong_is_named_with_its_place(folder: Path) -> None:

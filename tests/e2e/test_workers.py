@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,6 +180,29 @@ async def test_sigterm_ends_all_workers_within_their_grace(folder: Path, postgre
     assert "worker_ended" not in ending.stderr
     assert "Traceback" not in ending.stderr
     assert not rota.shop.socket.exists()
+    assert [tuple(row) for row in tasks] == [(run.task.task_id, "completed", 1)]
+
+
+async def test_a_sigterm_to_all_processes_leaves_the_workers_their_grace(
+    folder: Path, postgres_database: Database
+) -> None:
+    """R3: a supervisor may send it to all of them, so a worker gets its parent's, too."""
+    async with open_rota(folder, postgres_database) as rota, rota.client() as client:
+        rota.variables["MUSTERD_SERVER__SHUTDOWN_GRACE_SECONDS"] = "3600"
+        async with rota.serving() as (server, workers):
+            run = client.run_agent("support", "Halt.", background=True)
+            await run.start()
+            await rota.shop.model.reached("halt")
+            server.terminate()
+            await asyncio.gather(server.logged("stopping"), server.logged("stopping", time=2))
+            for process_id in workers.values():
+                with suppress(ProcessLookupError):
+                    os.kill(process_id, signal.SIGTERM)
+            rota.shop.model.release("halt")
+            ending = await server.finished()
+            tasks = await query(postgres_database, "SELECT task_id, state, attempt FROM task")
+    assert ending.code == 0
+    assert "runs_left_resumable" not in ending.stderr
     assert [tuple(row) for row in tasks] == [(run.task.task_id, "completed", 1)]
 
 

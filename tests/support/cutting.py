@@ -79,7 +79,7 @@ class CuttingStore:
     async def expire_approvals(self, *arguments: Any) -> Sequence[Approval] | Lost:
         return await self._commit(self._store.expire_approvals, *arguments)
 
-    async def park(self, *arguments: Any) -> Stored | Lost:
+    async def park(self, *arguments: Any) -> bool | Lost:
         return await self._commit(self._store.park, *arguments)
 
     async def change_board(self, *arguments: Any, **options: Any) -> BoardRecord:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -85,7 +86,11 @@ class Process:
 
     def terminate(self) -> None:
         """Send SIGTERM."""
-        self._started().terminate()
+        self.send_signal(signal.SIGTERM)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._started().send_signal(number)
 
     async def kill(self) -> None:
         """Send SIGKILL unless the process has ended, and return once it is gone."""

@@ -2,22 +2,20 @@
 
 from collections.abc import Iterator
 
-import typer
-
-from musterd.cli.rendering import harmless, stdout
+from musterd.cli.rendering import one_line, print_line, stdout
 from musterd_client import BoardMember, Team, TeamBoard, TeamMessage, Todo
 
 
 def print_team_line(team: Team) -> None:
     """Prints the team in one line: id, mode and members; of a factory neither is known."""
     about = "(factory)" if team.is_factory else f"{team.mode:<12}{', '.join(member.name for member in team.members)}"
-    typer.echo(f"{team.team_id:<20}  {about}".rstrip())
+    print_line(f"{team.team_id:<20}  {about}")
 
 
 def print_board(board: TeamBoard) -> None:
     """Prints the board: members with their tasks, todos and messages, a line each."""
     console = stdout()
-    console.out(f"team {board.team}, task {board.task_id}")
+    console.out(one_line(f"team {board.team}, task {board.task_id}", console))
     sections = {
         "members": [line for member in board.members for line in _member_lines(member)],
         "todos": [_todo_line(todo) for todo in board.todos],
@@ -26,7 +24,7 @@ def print_board(board: TeamBoard) -> None:
     for title, lines in sections.items():
         console.out(f"\n{title}: {'' if lines else 'none'}".rstrip())
         for line in lines:
-            console.out("  " + harmless(line, console).replace("\n", " "))
+            console.out("  " + one_line(line, console))
 
 
 def _member_lines(member: BoardMember) -> Iterator[str]:

@@ -50,13 +50,14 @@ class Connection:
 
         Raises:
             typer.BadParameter: a file that the options name cannot be read.
+            ValueError: the token is none.
         """
         token = self.token
         if token is None or not token.startswith("@"):
             return MusterdClient(self.target, token=token, tls=self._tls())
         path = Path(token[1:])
-        _read(path)
-        return MusterdClient(self.target, token=lambda: _read(path).decode().strip(), tls=self._tls())
+        _read_text(path)
+        return MusterdClient(self.target, token=lambda: _read_text(path).strip(), tls=self._tls())
 
     def _tls(self) -> Tls | None:
         if self.tls is None:
@@ -73,6 +74,9 @@ def perform(connection: Connection, work: Callable[[MusterdClient], Awaitable[in
     """Does the work with an open client, and exits with the code that it returns.
 
     An error of the client is printed as one line and exits with 1; an interrupt exits with 130.
+
+    Raises:
+        typer.BadParameter: the client does not take what it was given.
     """
 
     async def connected() -> int:
@@ -84,9 +88,21 @@ def perform(connection: Connection, work: Callable[[MusterdClient], Awaitable[in
     except MusterdClientError as error:
         print_error(error, advice_for(error, connection.target))
         raise typer.Exit(1) from error
+    except UnicodeEncodeError as error:
+        # What a shell passes need not be text.
+        raise typer.BadParameter(f"{error.object[error.start : error.end]!r} is no character") from error
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(str(error)) from error
     except KeyboardInterrupt as interrupt:
         raise typer.Exit(INTERRUPTED) from interrupt
     raise typer.Exit(code)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return _read(path).decode()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{path}: it is no text") from error
 
 
 def _read(path: Path) -> bytes:

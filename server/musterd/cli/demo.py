@@ -6,5 +6,7 @@ import asyncio
 def demo() -> None:
     """See it work: a server on SQLite, an agent, a team, and a client, over real gRPC, without any key."""
     from musterd.cli.demonstration import run_demo
+    from musterd.cli.logs import configure_logging
 
+    configure_logging("warning", "text")
     asyncio.run(run_demo())

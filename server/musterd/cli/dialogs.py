@@ -1,9 +1,9 @@
 """What a person is asked about an approval or a question."""
 
-import json
 from collections.abc import Sequence
 from typing import cast
 
+from musterd.cli.given import parse_json
 from musterd.cli.rendering import what_waits
 from musterd.cli.terminal import Terminal
 from musterd_client import Approval, ApprovalKind, Resolution
@@ -72,6 +72,6 @@ async def _json_object(terminal: Terminal) -> dict[str, object]:
 async def _json(terminal: Terminal, prompt: str) -> object:
     while True:
         try:
-            return json.loads(await terminal.ask(prompt))
+            return parse_json(await terminal.ask(prompt))
         except ValueError as error:
             terminal.tell(f"That is not JSON: {error}.")

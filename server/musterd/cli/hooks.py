@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from musterd.cli.connection import DEFAULT_TARGET, AsJson, Connection, Target, TlsRoots, Token, perform
+from musterd.cli.given import refuse_unknown
 from musterd.cli.rendering import harmless, print_json, stdout
 from musterd_client import HookRun, HookRunState, MusterdClient
 
@@ -14,7 +15,10 @@ app = typer.Typer(no_args_is_help=True, help="Look at hooks that run in the back
 @app.command("list")
 def list_hook_runs(
     task: Annotated[str, typer.Option(metavar="ID", help="Only of this task.")] = "",
-    state: Annotated[list[HookRunState] | None, typer.Option(case_sensitive=False, help="Only in this state.")] = None,
+    state: Annotated[
+        list[HookRunState] | None,
+        typer.Option(case_sensitive=False, callback=refuse_unknown, help="Only in this state."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most runs to print.")] = 50,
     target: Target = DEFAULT_TARGET,
     token: Token = None,

@@ -1,11 +1,15 @@
 """The line between a worker and the process that started it: each learns by it what becomes of the other."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 
 SERVES = b"1"
+
+SECOND_SIGNAL = signal.SIGINT
+"""What a worker gets in place of a second SIGTERM, which tells it no more than the first."""
 
 
 class Lifeline:

@@ -20,14 +20,15 @@ def load_app(target: str) -> "Musterd":
     from musterd.app import Musterd
 
     module_name, _, attribute = target.partition(":")
-    if not module_name or not attribute:
+    if not module_name or module_name.startswith(".") or not attribute:
         raise AppNotFoundError(f"{target!r} names no app: write module:attribute, for example shop:app")
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
+        # Another one that is missing is missed by the module.
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         raise AppNotFoundError(f"there is no module {module_name!r} in {here} or among the installed ones") from error
     found = getattr(module, attribute, None)

@@ -2,9 +2,25 @@
 
 import logging
 import sys
+from contextlib import suppress
+from io import TextIOBase
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict
+
+
+class _StandardError(TextIOBase):
+    """Standard error. A line that cannot be written is dropped: a full disk, or a reader that is gone, ends no run."""
+
+    def write(self, s: str, /) -> int:
+        with suppress(OSError):
+            sys.stderr.write(s)
+        return len(s)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def configure_logging(level: str, log_format: str, worker: int | None = None) -> None:
@@ -32,5 +48,5 @@ def configure_logging(level: str, log_format: str, worker: int | None = None) ->
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         # Each line is one write, for several processes may write to the same place.
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _StandardError())),
     )

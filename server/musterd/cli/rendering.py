@@ -44,8 +44,14 @@ _ADVICE = {
     "STREAM_STALLED": "Watch the task again, or look at it with: musterd tasks status",
 }
 
-_CONTROL_CHARACTERS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
-del _CONTROL_CHARACTERS[ord("\n")], _CONTROL_CHARACTERS[ord("\t")]
+_DIRECTIONS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""They let a terminal show text in another order than it is read in: a tool's arguments would not be what they seem."""
+
+_STEERING = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), *_DIRECTIONS))
+del _STEERING[ord("\n")], _STEERING[ord("\t")]
+
+_ESCAPED_IN_JSON = {each: f"\\u{each:04x}" for each in _STEERING if each >= ord(" ")}
+"""JSON itself escapes those that are below."""
 
 
 def stdout() -> Console:
@@ -60,7 +66,12 @@ def stderr() -> Console:
 
 def harmless(text: str, console: Console) -> str:
     """Returns the text without what would steer a terminal; unchanged where no terminal reads it."""
-    return text.translate(_CONTROL_CHARACTERS) if console.is_terminal else text
+    return text.translate(_STEERING) if console.is_terminal else text
+
+
+def one_line(text: str, console: Console) -> str:
+    """Returns the text without what would steer a terminal, or break the line."""
+    return harmless(text, console).replace("\n", " ")
 
 
 def print_error(error: MusterdClientError, advice: str) -> None:
@@ -70,7 +81,7 @@ def print_error(error: MusterdClientError, advice: str) -> None:
     if isinstance(error, CallError):
         untold = [each for each in error.violations if not each.message or each.message not in error.message]
         parts += ["; ".join(f"{each.path}: {each.message or each.rule}" for each in untold)] if untold else []
-    line = " ".join(harmless(part, console).replace("\n", " ").rstrip(".") + "." for part in parts)
+    line = " ".join(one_line(part, console).rstrip(".") + "." for part in parts)
     console.print(Text.assemble(("error: ", "bold red"), line, " " if advice else "", advice))
 
 
@@ -112,14 +123,21 @@ def _field_names(kind: type) -> tuple[str, ...]:
 
 
 def print_json(value: object) -> None:
-    """Prints the value as one line of JSON, at once."""
-    typer.echo(json.dumps(as_json(value), ensure_ascii=False, separators=(",", ":")))
+    """Prints the value as one line of JSON, at once. Nothing in it steers a terminal."""
+    line = json.dumps(as_json(value), ensure_ascii=False, separators=(",", ":"))
+    typer.echo(line.translate(_ESCAPED_IN_JSON))
+
+
+def print_line(text: str) -> None:
+    """Prints the text as one line, without blanks at its end."""
+    console = stdout()
+    console.out(one_line(text, console).rstrip())
 
 
 def print_task_line(task: Task) -> None:
     """Prints the task in one line: id, state, component, time of its creation."""
     created = task.create_time.isoformat(timespec="seconds") if task.create_time else ""
-    typer.echo(f"{task.task_id}  {task.state:<14}  {task.component.id:<20}  {created}".rstrip())
+    print_line(f"{task.task_id}  {task.state:<14}  {task.component.id:<20}  {created}")
 
 
 def print_task(task: Task) -> None:

@@ -10,7 +10,7 @@ import threading
 import structlog
 
 from musterd.app import Musterd, Service
-from musterd.cli.lifeline import Lifeline
+from musterd.cli.lifeline import SECOND_SIGNAL, Lifeline
 from musterd.settings import Settings
 from musterd.version import VERSION
 
@@ -29,20 +29,33 @@ THREAD_SWITCH_SECONDS = 0.001
 async def serve_until_told(app: Musterd, settings: Settings, lifeline: Lifeline | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then end the process; a second signal ends the grace for running tasks.
 
-    A worker is also told to stop by the end of the process that started it.
+    A start that is under way is given up. A worker is also told to stop by the end of the process that started it, and
+    its second signal is SIGINT: SIGTERM may come from that process and from a supervisor that signals all processes.
     """
     service = Service(app, settings)
     told, hurried = asyncio.Event(), asyncio.Event()
+    starting = asyncio.create_task(service.start(), name="start")
 
-    def on_signal() -> None:
-        (hurried if told.is_set() else told).set()
+    def stop(number: signal.Signals = signal.SIGTERM) -> None:
+        if told.is_set() and (lifeline is None or number is SECOND_SIGNAL):
+            hurried.set()
+        told.set()
+        # A database that does not answer may hold up the start, and after that the end of it.
+        starting.cancel()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, stop, number)
     if lifeline is not None:
-        lifeline.on_cut(told.set)
-    await service.start()
+        lifeline.on_cut(stop)
+    try:
+        await starting
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise
+        logger.info("stopped_before_serving")
+        _exit_soon()
+        return
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     gc.freeze()
     gc.set_threshold(GC_FIRST_THRESHOLD)

@@ -6,7 +6,7 @@ import typer
 
 from musterd.cli.connection import DEFAULT_TARGET, AsJson, Connection, Target, TlsRoots, Token, perform
 from musterd.cli.given import refuse_several_components
-from musterd.cli.rendering import harmless, print_json, stdout
+from musterd.cli.rendering import harmless, print_json, print_line, stdout
 from musterd_client import MessageRole, MusterdClient, Session, SessionEntry
 
 app = typer.Typer(no_args_is_help=True, help="Look at your conversations, and delete them.")
@@ -16,6 +16,8 @@ Agent = Annotated[str, typer.Option(metavar="ID", help="With this agent.")]
 Team = Annotated[str, typer.Option(metavar="ID", help="With this team.")]
 Workflow = Annotated[str, typer.Option(metavar="ID", help="With this workflow.")]
 
+User = Annotated[str, typer.Option(help="Of this user, where the server asks for no token.")]
+
 _SPEAKERS = {MessageRole.REQUEST: ">", MessageRole.RESPONSE: "<"}
 
 
@@ -24,6 +26,7 @@ def list_sessions(
     agent: Agent = "",
     team: Team = "",
     workflow: Workflow = "",
+    user: User = "",
     limit: Annotated[int, typer.Option(min=1, help="Most sessions to print.")] = 50,
     target: Target = DEFAULT_TARGET,
     token: Token = None,
@@ -35,9 +38,11 @@ def list_sessions(
 
     async def work(client: MusterdClient) -> int:
         left = limit
-        listed = client.sessions.list(agent_id=agent, team_id=team, workflow_id=workflow, page_size=min(limit, 1000))
+        listed = client.sessions.list(
+            agent_id=agent, team_id=team, workflow_id=workflow, user_id=user, page_size=min(limit, 1000)
+        )
         async for session in listed:
-            print_json(session) if as_json else typer.echo(_line(session))
+            print_json(session) if as_json else print_line(_line(session))
             left -= 1
             if left == 0:
                 break
@@ -52,6 +57,7 @@ def show(
     agent: Agent = "",
     team: Team = "",
     workflow: Workflow = "",
+    user: User = "",
     target: Target = DEFAULT_TARGET,
     token: Token = None,
     tls: TlsRoots = None,
@@ -61,9 +67,12 @@ def show(
     refuse_several_components(agent, team, workflow)
 
     async def work(client: MusterdClient) -> int:
-        session = await client.sessions.get(session_id, agent_id=agent, team_id=team, workflow_id=workflow)
-        print_json(session) if as_json else typer.echo(_line(session))
-        async for entry in client.sessions.entries(session_id, agent_id=agent, team_id=team, workflow_id=workflow):
+        session = await client.sessions.get(
+            session_id, agent_id=agent, team_id=team, workflow_id=workflow, user_id=user
+        )
+        print_json(session) if as_json else print_line(_line(session))
+        entries = client.sessions.entries(session_id, agent_id=agent, team_id=team, workflow_id=workflow, user_id=user)
+        async for entry in entries:
             print_json(entry) if as_json else _print_entry(entry)
         return 0
 
@@ -76,6 +85,7 @@ def delete(
     agent: Agent = "",
     team: Team = "",
     workflow: Workflow = "",
+    user: User = "",
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel a run that is under way.")] = False,
     target: Target = DEFAULT_TARGET,
     token: Token = None,
@@ -86,7 +96,12 @@ def delete(
 
     async def work(client: MusterdClient) -> int:
         await client.sessions.delete(
-            session_id, agent_id=agent, team_id=team, workflow_id=workflow, cancel_live_runs=cancel
+            session_id,
+            agent_id=agent,
+            team_id=team,
+            workflow_id=workflow,
+            user_id=user,
+            cancel_live_runs=cancel,
         )
         return 0
 

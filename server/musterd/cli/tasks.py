@@ -7,7 +7,7 @@ import typer
 from musterd.cli.connection import DEFAULT_TARGET, AsJson, Connection, Target, TlsRoots, Token, perform
 from musterd.cli.display import display_for
 from musterd.cli.following import follow
-from musterd.cli.given import json_object, json_value, refuse_several_components
+from musterd.cli.given import json_object, json_value, refuse_several_components, refuse_unknown
 from musterd.cli.rendering import print_json, print_task, print_task_line, stdout
 from musterd.cli.tree import in_order, tree_of
 from musterd.cli.tree_rendering import print_tasks
@@ -21,7 +21,10 @@ RequestId = Annotated[str | None, typer.Option(help="Makes the command safe to r
 
 @app.command("list")
 def list_tasks(
-    state: Annotated[list[TaskState] | None, typer.Option(case_sensitive=False, help="Only in this state.")] = None,
+    state: Annotated[
+        list[TaskState] | None,
+        typer.Option(case_sensitive=False, callback=refuse_unknown, help="Only in this state."),
+    ] = None,
     agent: Annotated[str, typer.Option(metavar="ID", help="Only of this agent.")] = "",
     team: Annotated[str, typer.Option(metavar="ID", help="Only of this team.")] = "",
     workflow: Annotated[str, typer.Option(metavar="ID", help="Only of this workflow.")] = "",

@@ -5,7 +5,7 @@ from rich.text import Text
 
 from musterd.cli.display import how_to_answer
 from musterd.cli.event_lines import line_for
-from musterd.cli.rendering import harmless, stderr, stdout, usage_line
+from musterd.cli.rendering import harmless, one_line, stderr, stdout, usage_line
 from musterd.cli.tree import TaskTree, new_tree
 from musterd.cli.tree_events import with_event
 from musterd_client import (
@@ -88,7 +88,7 @@ class Transcript:
 
     def _line(self, text: str) -> None:
         self._break_line()
-        clear = harmless(text, self._err).replace("\n", " ")
+        clear = one_line(text, self._err)
         short = self._err.is_terminal
         overflow = "ellipsis" if short else "ignore"
         self._err.print(Text(clear, style="dim"), no_wrap=True, soft_wrap=not short, overflow=overflow)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from musterd.cli.rendering import harmless, usage_line
+from musterd.cli.rendering import one_line, usage_line
 from musterd.cli.tree import Row
 from musterd_client import TaskState, Usage
 
@@ -50,7 +50,8 @@ def table_of_tasks(rows: Iterable[tuple[int, Row]], console: Console) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for depth, row in rows:
-        table.add_row(*_head(depth, row, console), row.task_id, _one_line(row.description, console))
+        # As Text: what a model wrote is no markup.
+        table.add_row(*_head(depth, row, console), Text(row.task_id), Text(_one_line(row.description, console)))
     return table
 
 
@@ -87,4 +88,4 @@ def _head(depth: int, row: Row, console: Console) -> tuple[Text, Text, Text]:
 
 
 def _one_line(text: str, console: Console) -> str:
-    return harmless(text, console).replace("\n", " ").replace("\t", " ")
+    return one_line(text, console).replace("\t", " ")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from musterd.cli.lifeline import SERVES
+from musterd.cli.lifeline import SECOND_SIGNAL, SERVES
 
 logger = structlog.get_logger(__name__)
 
@@ -91,9 +91,10 @@ class Workers:
         return 0
 
     def _pass_on(self) -> None:
+        number = SECOND_SIGNAL if self._told.is_set() else signal.SIGTERM
         self._told.set()
         for worker in self._living.values():
-            _stop(worker)
+            _send(worker, number)
 
     async def _keep(self, index: int, worker: _Worker | None) -> None:
         deaths = 0
@@ -154,11 +155,11 @@ class Workers:
         worker = _Worker(process=process, line=ours, started_at=time.monotonic())
         self._living[index] = worker
         if self._told.is_set():
-            _stop(worker)
+            _send(worker, signal.SIGTERM)
         return worker
 
 
-def _stop(worker: _Worker) -> None:
+def _send(worker: _Worker, number: signal.Signals) -> None:
     # One that has just ended needs no signal.
     with suppress(ProcessLookupError):
-        worker.process.terminate()
+        worker.process.send_signal(number)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from musterd.cli.connection import DEFAULT_TARGET, AsJson, Connection, Target, TlsRoots, Token, perform
-from musterd.cli.rendering import harmless, print_json, stdout
+from musterd.cli.rendering import print_json, print_line
 from musterd_client import MusterdClient, Workflow, WorkflowStep
 
 app = typer.Typer(no_args_is_help=True, help="Find workflows.")
@@ -49,15 +49,14 @@ def get_workflow(
 
 def _print_line(workflow: Workflow) -> None:
     about = "(factory)" if workflow.is_factory else ", ".join(step.name for step in workflow.steps)
-    typer.echo(f"{workflow.workflow_id:<20}  {about}".rstrip())
+    print_line(f"{workflow.workflow_id:<20}  {about}")
 
 
 def _print_steps(workflow: Workflow) -> None:
-    console = stdout()
     head = f"workflow {workflow.workflow_id}{': ' if workflow.description else ''}{workflow.description}"
     steps = ["  (a factory builds its steps)"] if workflow.is_factory else _step_lines(workflow.steps, 1)
     for line in (head, *steps):
-        console.out(harmless(line, console).replace("\n", " "))
+        print_line(line)
 
 
 def _step_lines(steps: Sequence[WorkflowStep], depth: int) -> Iterator[str]:

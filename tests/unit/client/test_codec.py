@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,11 +39,29 @@ def test_a_duration_keeps_its_nanoseconds(seconds: float) -> None:
     assert duration_from(duration) == pytest.approx(seconds, abs=1e-9)
 
 
+@pytest.mark.parametrize("seconds", [math.inf, -math.inf, math.nan, 1e30])
+def test_a_time_that_is_no_number_of_seconds_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"no length of time|out of range"):
+        duration_to(seconds)
+
+
+@pytest.mark.parametrize("fields", [["a"], "a", 1, b"a"], ids=repr)
+def test_what_is_no_json_object_is_refused(fields: Any) -> None:
+    with pytest.raises(ValueError, match=r"not a JSON (object|value)$"):
+        struct_to(fields)
+
+
 def test_parts_carry_their_content() -> None:
     data = part_to(DataPart(data=b"\x89PNG", media_type="image/png", name="a.png"))
     uri = part_to(UriPart(uri="https://example.com/a.png"))
     assert (data.data, data.media_type, data.name) == (b"\x89PNG", "image/png", "a.png")
     assert (uri.WhichOneof("content"), uri.uri) == ("uri", "https://example.com/a.png")
+
+
+def test_what_is_no_part_is_refused() -> None:
+    words: Any = "a note"
+    with pytest.raises(TypeError, match=r"not str$"):
+        part_to(words)
 
 
 def test_a_reason_of_a_newer_server_keeps_its_number() -> None:

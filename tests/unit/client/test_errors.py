@@ -1,15 +1,20 @@
+import copy
+import pickle
+
 import grpc
 import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import (  # pyright: ignore[reportMissingTypeStubs]
     BadRequest,
+    ErrorInfo,
     PreconditionFailure,
     QuotaFailure,
     RetryInfo,
 )
 from google.rpc.status_pb2 import Status  # pyright: ignore[reportMissingTypeStubs]
 from tests.unit.client.conftest import QUICK
-from tests.unit.client.messages import TASK_ID
+from tests.unit.client.messages import TASK_ID, a_task
 from tests.unit.client.scripted import Refusal, ScriptedServer
 
 import musterd_client
@@ -21,11 +26,16 @@ from musterd_client import (
     NotFoundError,
     PreconditionFailedError,
     ResourceExhaustedError,
+    RetryPolicy,
+    TaskCanceledError,
+    TaskFailedError,
     UnavailableError,
     Violation,
 )
+from musterd_client.codec import task_from
 from musterd_client.errors import call_error_from
 from musterd_client.v1.server_service_pb2 import GetServerInfoResponse
+from musterd_client.v1.task_pb2 import TaskError
 
 
 async def refused(server: ScriptedServer, client: MusterdClient, refusal: Refusal) -> CallError:
@@ -121,6 +131,42 @@ def test_details_that_do_not_fit_the_status_are_left_out(details: bytes) -> None
     assert (error.reason, error.message) == ("", "cut by a proxy")
 
 
+def test_a_detail_that_cannot_be_read_is_left_out() -> None:
+    known = AnyMessage()
+    known.Pack(ErrorInfo(reason="TASK_NOT_FOUND", domain="musterd"))
+    torn = AnyMessage(type_url="type.googleapis.com/google.rpc.RetryInfo", value=b"\xff")
+    status = Status(code=5, message="no such task", details=[torn, known]).SerializeToString()
+    trailers = grpc.aio.Metadata(("grpc-status-details-bin", status))
+
+    error = call_error_from(
+        grpc.aio.AioRpcError(grpc.StatusCode.NOT_FOUND, grpc.aio.Metadata(), trailers, "no such task")
+    )
+
+    assert (error.reason, error.retry_after_seconds) == ("TASK_NOT_FOUND", None)
+
+
+TASK = task_from(a_task(state="TASK_STATE_FAILED", error=TaskError(reason="ERROR_REASON_MODEL_FAILED", message="no")))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MusterdClientError("the stream was closed", reason="R"),
+        NotFoundError(
+            "no such task", code=grpc.StatusCode.NOT_FOUND, reason="TASK_NOT_FOUND", metadata={"task_id": "x"}
+        ),
+        InvalidArgumentError("no", code=grpc.StatusCode.INVALID_ARGUMENT, violations=(Violation(path="message"),)),
+        TaskFailedError(TASK),
+        TaskCanceledError(TASK, "enough"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_can_be_sent_to_another_process(error: MusterdClientError) -> None:
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - it was made a moment ago
+        assert type(twin) is type(error)
+        assert (str(twin), vars(twin)) == (str(error), vars(error))
+
+
 async def test_nothing_at_the_target_is_unavailable() -> None:
     async with MusterdClient("unix:/nowhere/grpc.sock", retry=QUICK) as lost:
         with pytest.raises(UnavailableError):
@@ -148,6 +194,14 @@ async def test_a_call_that_a_server_dropped_as_it_ended_is_repeated(
     server.will("GetServerInfo", GetServerInfoResponse(version="0.1.0"))
 
     assert (await client.server_info()).version == "0.1.0"
+
+
+@pytest.mark.parametrize("failures", [1, 10, 10_000])
+def test_the_pause_before_a_try_is_bounded_however_often_it_failed(failures: int) -> None:
+    retry = RetryPolicy(initial_delay_seconds=1, max_delay_seconds=3)
+
+    assert 0.5 <= retry.delay_seconds(failures, None) <= 3
+    assert retry.delay_seconds(failures, 5) == 5
 
 
 def test_every_error_is_caught_as_one() -> None:

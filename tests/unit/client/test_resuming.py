@@ -176,6 +176,16 @@ async def test_tries_to_follow_a_run_are_bounded_and_iterating_again_tries_anew(
         assert (await run.result()).text == "Hello"
 
 
+async def test_tries_to_start_a_run_do_not_count_among_those_to_follow_it(server: ScriptedServer) -> None:
+    server.will("RunAgent", Refusal())
+    server.will("RunAgent", run_message(task=a_task()), Refusal())
+    server.will("WatchTask", watch_message(completed(1), task=a_task()))
+
+    retry = RetryPolicy(call_attempts=2, resume_attempts=1, initial_delay_seconds=0.001)
+    async with MusterdClient(server.target, retry=retry) as client:
+        assert await sequences_and_text(client) == ([1], "Hello")
+
+
 async def test_each_new_event_gives_new_tries(server: ScriptedServer, client: MusterdClient) -> None:
     last = 2 * QUICK.resume_attempts
     server.will("RunAgent", run_message(text(1, "a"), task=a_task()), Refusal())
@@ -226,6 +236,18 @@ async def test_a_watch_of_the_tree_goes_on_after_the_end_of_its_task(
     async with client.tasks.watch(TASK_ID, until=WatchUntil.TREE) as watch:
         assert [event.sequence async for event in watch] == [1, 2]
     assert [request.until for request in server.requests("WatchTask")] == [2, 2]
+
+
+async def test_a_watch_of_the_tree_waits_for_its_heartbeats_after_the_end_of_its_task(server: ScriptedServer) -> None:
+    """Those of a tree may be far apart; that its task has ended makes nobody wait for them less."""
+    server.will("WatchTask", watch_message(completed(1), task=a_task()), Hang())
+
+    once = RetryPolicy(resume_attempts=0)
+    async with MusterdClient(server.target, retry=once, stall_timeout_seconds=0.05) as client:
+        watch = client.tasks.watch(TASK_ID, until=WatchUntil.TREE)
+        assert (await anext(watch)).sequence == 1
+        with pytest.raises(UnavailableError, match=r"nothing came for 0\.05 s"):
+            await anext(watch)
 
 
 async def test_a_watch_after_the_end_of_a_finished_task_has_its_result(

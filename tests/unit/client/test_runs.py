@@ -18,10 +18,12 @@ from tests.unit.client.scripted import Hang, Refusal, ScriptedServer
 
 from musterd_client import (
     InvalidArgumentError,
+    JsonValue,
     MusterdClient,
     MusterdClientError,
     OnDisconnect,
     Priority,
+    RetryPolicy,
     TaskCanceledError,
     TaskCompleted,
     TaskFailedError,
@@ -76,12 +78,22 @@ async def test_a_run_sends_everything_that_it_was_given(server: ScriptedServer, 
     assert (request.priority, request.on_disconnect, dict(request.metadata)) == (3, 2, {"team": "blue"})
 
 
-@pytest.mark.parametrize("value", [2**53 + 1, b"bytes", object(), {"inner": [{1, 2}]}])
+@pytest.mark.parametrize("value", [2**53 + 1, b"bytes", object(), {"inner": [{1, 2}]}, {7: "seven"}, [{7: "seven"}]])
 async def test_input_that_the_contract_cannot_carry_is_refused_before_the_call(
     client: MusterdClient, value: object
 ) -> None:
     with pytest.raises(ValueError, match=r"^tier"):
         client.run_agent("greeter", factory_input={"tier": value})
+
+
+@pytest.mark.parametrize("levels", [40, 10_000])
+async def test_input_that_is_nested_too_deeply_is_refused_before_the_call(client: MusterdClient, levels: int) -> None:
+    """C6: the server refuses what it can read; this it could not."""
+    value: JsonValue = None
+    for _ in range(levels):
+        value = {"in": value}
+    with pytest.raises(ValueError, match=r"^factory_input: it is nested too deeply"):
+        client.run_agent("greeter", factory_input={"deep": value})
 
 
 async def test_a_failed_run_raises_its_error_with_the_task(server: ScriptedServer, client: MusterdClient) -> None:
@@ -119,6 +131,38 @@ async def test_a_background_run_ends_with_its_task_and_can_be_followed(
         assert [event async for event in run] == []
         assert server.requests("WatchTask") == []
         assert (await run.result()).text == "Hello"
+
+
+async def test_a_background_run_that_is_never_followed_ends_however_its_stream_ends(
+    server: ScriptedServer, client: MusterdClient
+) -> None:
+    """R2."""
+    server.will("RunAgent", run_message(task=a_task(state="TASK_STATE_SUBMITTED")), Refusal())
+
+    async with client.run_agent("greeter", background=True) as run:
+        assert [event async for event in run] == []
+    assert len(server.asked) == 1
+
+
+async def test_to_follow_a_background_run_is_no_repetition(server: ScriptedServer) -> None:
+    """R2."""
+    server.will("RunAgent", run_message(task=a_task(state="TASK_STATE_SUBMITTED")))
+    server.will("WatchTask", watch_message(completed(1), task=a_task()))
+
+    async with MusterdClient(server.target, retry=RetryPolicy(resume_attempts=0)) as client:
+        assert (await client.run_agent("greeter", background=True).result()).text == "Hello"
+
+
+async def test_a_run_that_failed_in_a_way_of_a_newer_server_has_failed(
+    server: ScriptedServer, client: MusterdClient
+) -> None:
+    newer = failed(1)
+    newer.task_failed.ClearField("state")
+    server.will("RunAgent", run_message(newer, task=a_task()))
+
+    with pytest.raises(TaskFailedError, match="MODEL_FAILED") as caught:
+        await client.run_agent("greeter").result()
+    assert caught.value.task.state is TaskState.FAILED
 
 
 async def test_heartbeats_do_not_show(server: ScriptedServer, client: MusterdClient) -> None:

@@ -94,6 +94,28 @@ async def test_waiting_says_what_is_still_pending(server: ScriptedServer, client
     assert (request.HasField("timeout"), request.timeout.seconds) == (True, 0)
 
 
+async def test_a_repeated_wait_asks_for_the_time_that_is_left(server: ScriptedServer, client: MusterdClient) -> None:
+    """R4: whoever waits hears that the time is over in time, and not from a limit of the call."""
+    server.will("WaitTasks", Refusal())
+    server.will("WaitTasks", WaitTasksResponse(tasks=[a_task()], timed_out=True))
+
+    assert (await client.tasks.wait([TASK_ID], timeout_seconds=300)).timed_out
+    first, second = server.requests("WaitTasks")
+    assert first.timeout.ToSeconds() == 300
+    assert 0 < second.timeout.ToNanoseconds() < first.timeout.ToNanoseconds()
+
+
+async def test_a_wait_whose_time_is_over_when_the_server_is_back_looks_once(
+    server: ScriptedServer, client: MusterdClient
+) -> None:
+    """R4."""
+    server.will("WaitTasks", Refusal())
+    server.will("WaitTasks", WaitTasksResponse(tasks=[a_task()], timed_out=True))
+
+    assert (await client.tasks.wait([TASK_ID], timeout_seconds=0.000_001)).timed_out
+    assert [request.timeout.ToNanoseconds() for request in server.requests("WaitTasks")] == [1_000, 0]
+
+
 async def test_canceling_says_what_really_happened(server: ScriptedServer, client: MusterdClient) -> None:
     """R5."""
     response = CancelTaskResponse(task=a_task(state="TASK_STATE_CANCELING"), outcome="CANCEL_OUTCOME_CANCELING")

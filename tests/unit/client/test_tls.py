@@ -62,3 +62,15 @@ async def test_a_server_of_another_name_is_not_trusted(mutual: ScriptedServer, i
         with pytest.raises(UnavailableError):
             await client.server_info()
     assert mutual.asked == []
+
+
+@pytest.mark.parametrize(
+    "given", [{"private_key": b"PEM"}, {"certificate_chain": b"PEM"}], ids=lambda given: next(iter(given))
+)
+def test_half_an_identity_is_refused(given: dict[str, bytes]) -> None:
+    with pytest.raises(ValueError, match="give both, or neither"):
+        Tls(root_certificates=None, **given)  # pyright: ignore[reportArgumentType] - server_name is not given
+
+
+def test_a_private_key_does_not_show() -> None:
+    assert "PEM" not in repr(Tls(private_key=b"PEM", certificate_chain=b"chain"))

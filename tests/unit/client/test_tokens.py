@@ -8,7 +8,7 @@ from tests.unit.client.conftest import QUICK
 from tests.unit.client.messages import a_task, completed, run_message, text, watch_message
 from tests.unit.client.scripted import Refusal, ScriptedServer
 
-from musterd_client import MusterdClient, UnauthenticatedError
+from musterd_client import MusterdClient, RetryPolicy, UnauthenticatedError
 from musterd_client.tokens import TokenSource
 from musterd_client.v1.server_service_pb2 import GetServerInfoResponse
 
@@ -131,3 +131,35 @@ async def test_what_a_provider_raises_reaches_the_caller(server: ScriptedServer)
     async with MusterdClient(server.target, token=refuse) as client:
         with pytest.raises(LookupError, match="today"):
             await client.run_agent("greeter").start()
+
+
+async def test_whoever_tries_once_may_do_it_again_with_a_fresh_token(server: ScriptedServer, issuer: Issuer) -> None:
+    """I7."""
+    server.will("GetServerInfo", EXPIRED)
+    server.will("GetServerInfo", GetServerInfoResponse(version="0.1.0"))
+    server.will("RunAgent", EXPIRED)
+    server.will("RunAgent", run_message(text(1, "a"), task=a_task()), EXPIRED)
+    server.will("WatchTask", watch_message(completed(2), task=a_task()))
+
+    once = RetryPolicy(call_attempts=1, resume_attempts=0)
+    async with MusterdClient(server.target, token=issuer, retry=once) as client:
+        assert (await client.server_info()).version == "0.1.0"
+        await client.run_agent("greeter").result()
+    assert server.tokens() == [f"Bearer t{number}" for number in (1, 2, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("token", ["t1\n", "t1\r\nx-user: root", "tökén", "\x00"], ids=repr)
+async def test_a_token_that_a_header_cannot_carry_is_refused(server: ScriptedServer, token: str) -> None:
+    with pytest.raises(ValueError, match="the token is not printable") as caught:
+        MusterdClient(server.target, token=token)
+    assert token not in str(caught.value)
+    async with MusterdClient(server.target, token=lambda: token) as client:
+        with pytest.raises(ValueError, match="the token is not printable"):
+            await client.server_info()
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("x trace", "7"), ("", "7"), ("x-trace", "7\n"), ("x-trace", "sieben…")])
+def test_metadata_that_a_header_cannot_carry_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"^metadata '{name}'"):
+        MusterdClient("unix:/nowhere", metadata={name: value})

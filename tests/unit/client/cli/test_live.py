@@ -141,6 +141,15 @@ def test_a_terminal_of_any_width_shows_what_stored_tasks_are_to_do(width: int) -
     assert ("└─" in captured.get()) == (width >= TABLE_MIN_WIDTH)
 
 
+@pytest.mark.parametrize("written", ["see [/tmp/x] now", "[bold]list[int][/bold]", ":smile:"])
+def test_what_a_model_wrote_is_no_markup(written: str) -> None:
+    """R4."""
+    console = Console(file=StringIO(), force_terminal=True, width=TABLE_MIN_WIDTH, color_system=None)
+    with console.capture() as captured:
+        print_tasks(in_order(tree_of(some_task(description=written), [])), console)
+    assert written in captured.get()
+
+
 def test_a_table_of_stored_tasks_shows_ids_and_descriptions() -> None:
     """R4."""
     console = Console(file=StringIO(), width=100)

@@ -159,6 +159,8 @@ def decision(server: ScriptedServer) -> tuple[str, str, str, str]:
                 ("May it run?", "edit"),
                 ("JSON object:", "{euros"),
                 ("JSON object:", "[1]"),
+                ("JSON object:", '{"euros": NaN}'),
+                ("JSON object:", r'{"euros": "\ud83d"}'),
                 ("JSON object:", "{}"),
             ],
             ("VERDICT_APPROVE", "{}", "", ""),

@@ -213,10 +213,40 @@ def test_a_stream_that_breaks_for_good_says_how_to_watch_again(
     assert "error: TASK_NOT_FOUND" in result.stderr
 
 
-@pytest.mark.parametrize("given", ["{", "[1]"])
+@pytest.mark.parametrize(
+    "given",
+    ["{", "[1]", '{"a": NaN}', '{"a": 1e999}', r'{"a": "\ud83d"}', "[" * 100_000],
+    ids=["no JSON", "no object", "NaN", "infinite", "half a character", "too deep"],
+)
 def test_input_that_is_no_json_object_is_a_usage_error(musterd: Musterd, given: str) -> None:
     result = musterd("run", "agent", "greeter", "--input", given)
     assert (result.exit_code, "--input" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "agent", "greeter", "--timeout-seconds", "inf"), "inf"),
+        (("run", "agent", "greeter", "--timeout-seconds", "1e300"), "infinity"),
+        (("run", "agent", "greeter", "--input", '{"a": 36893488147419103232}'), "36893488147419103232"),
+        (("run", "agent", "gr\udcffeter"), r"'\udcff' is no character"),
+        (("tasks", "watch", "t", "--after", str(2**63)), str(2**63)),
+        (("tasks", "list", "--token", "é"), "token"),
+    ],
+    ids=["no end", "no duration", "integer", "no text", "sequence", "token"],
+)
+def test_what_the_client_does_not_take_is_a_usage_error(
+    musterd: Musterd, arguments: tuple[str, ...], words: str
+) -> None:
+    result = musterd(*arguments)
+    assert (result.exit_code, words in result.stderr) == (2, True)
+
+
+def test_a_token_file_that_is_no_text_is_a_usage_error(musterd: Musterd, tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xff")
+    result = musterd("run", "agent", "greeter", "--token", f"@{tmp_path / 'token'}")
+    in_a_row = " ".join(result.stderr.replace("│", "").split())
+    assert (result.exit_code, "it is no text" in in_a_row) == (2, True)
 
 
 def test_a_token_may_be_in_a_file(musterd: Musterd, server_in_thread: ScriptedServer, tmp_path: Path) -> None:

@@ -45,13 +45,13 @@ def test_sessions_are_listed_a_line_each_up_to_the_limit(musterd: Musterd, serve
     live = Session(session_id="t", component=GREETER, live_task_id=TASK_ID)
     server_in_thread.will("ListSessions", ListSessionsResponse(sessions=[SESSION, live], next_page_token="more"))
 
-    result = musterd("sessions", "list", "--agent", "greeter", "--limit", "2")
+    result = musterd("sessions", "list", "--agent", "greeter", "--limit", "2", "--user", "ada")
 
     first, second = result.stdout.splitlines()
     assert (result.exit_code, first) == (0, LINE)
     assert second.endswith(f"run by {TASK_ID}")
     (request,) = server_in_thread.requests("ListSessions")
-    assert (request.page_size, request.component.id) == (2, "greeter")
+    assert (request.page_size, request.component.id, request.user_id) == (2, "greeter", "ada")
 
 
 def test_sessions_as_json_are_an_object_a_line(musterd: Musterd, server_in_thread: ScriptedServer) -> None:
@@ -72,11 +72,12 @@ def test_a_session_is_shown_with_what_was_said_in_it(musterd: Musterd, server_in
     for _ in range(4):
         server_in_thread.will("GetSession", GetSessionResponse(session=SESSION, entries=[entry]))
 
-    result = musterd("sessions", "show", "s")
+    result = musterd("sessions", "show", "s", "--user", "ada")
 
     assert result.stdout.splitlines() == [LINE, "", f"task {TASK_ID}", "> Hi", "< Hello"]
     session, said = (json.loads(line) for line in musterd("sessions", "show", "s", "--json").stdout.splitlines())
     assert (session["session_id"], said["messages"][0]["role"]) == ("s", "REQUEST")
+    assert [each.user_id for each in server_in_thread.requests("GetSession")] == ["ada", "ada", "", ""]
 
 
 @pytest.mark.parametrize(("options", "cancels"), [([], False), (["--cancel"], True)], ids=["alone", "with its run"])
@@ -86,11 +87,12 @@ def test_a_session_is_deleted(
     """N1."""
     server_in_thread.will("DeleteSession", DeleteSessionResponse())
 
-    result = musterd("sessions", "delete", "s", "--workflow", "poems", *options)
+    result = musterd("sessions", "delete", "s", "--workflow", "poems", "--user", "ada", *options)
 
     assert (result.exit_code, result.output) == (0, "")
     (request,) = server_in_thread.requests("DeleteSession")
     assert (request.session_id, request.component.id, request.cancel_live_runs) == ("s", "poems", cancels)
+    assert request.user_id == "ada"
 
 
 def test_a_session_with_a_live_run_stays_and_the_run_is_named(
@@ -124,6 +126,13 @@ def test_runs_of_hooks_are_listed_a_line_each(musterd: Musterd, server_in_thread
     assert json.loads(musterd("hooks", "list", "--json").stdout)["error"] == "no\ndisk"
     request, _ = server_in_thread.requests("ListHookRuns")
     assert (request.page_size, request.task_id, list(request.states)) == (1, TASK_ID, [4])
+
+
+@pytest.mark.parametrize("command", ["hooks", "tasks"])
+def test_a_state_that_no_server_has_is_a_usage_error(musterd: Musterd, command: str) -> None:
+    """H4, R4 (refusal)."""
+    result = musterd(command, "list", "--state", "unknown")
+    assert (result.exit_code, "states of a newer server" in result.stderr) == (2, True)
 
 
 def test_a_dead_run_of_a_hook_is_retried(musterd: Musterd, server_in_thread: ScriptedServer) -> None:

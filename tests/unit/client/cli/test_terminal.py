@@ -18,6 +18,7 @@ from tests.unit.client.scripted import Gate, Hang, Opens, ScriptedServer
 
 from musterd_client.v1.component_pb2 import ComponentRef
 from musterd_client.v1.event_pb2 import SubtaskStarted
+from musterd_client.v1.session_service_pb2 import ListSessionsResponse, Session
 from musterd_client.v1.task_service_pb2 import ListTasksResponse, ResolveTaskResponse, TaskStatusResponse
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -88,6 +89,18 @@ async def test_on_a_terminal_a_stored_tree_is_a_table(server: ScriptedServer, te
     assert code == 0
     assert "└─ " in written
     assert CHILD_ID in written
+
+
+async def test_what_others_named_does_not_steer_the_terminal(server: ScriptedServer, terminal: PseudoTerminal) -> None:
+    """N2: nor does it break the line."""
+    session = Session(session_id="a\x1b[2J\nb", component=SCOUT)
+    server.will("ListSessions", ListSessionsResponse(sessions=[session]))
+
+    code, written = await terminal.run(*PROGRAM, "sessions", "list", "--target", server.target)
+
+    assert code == 0
+    assert written.startswith("a[2J b ")
+    assert len(written.splitlines()) == 1
 
 
 @pytest.mark.parametrize("term", ["xterm", "dumb"])
