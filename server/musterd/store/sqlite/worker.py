@@ -14,6 +14,11 @@ from musterd.domain.ports import CommitListener
 C = TypeVar("C")
 T = TypeVar("T")
 
+BUSY_SECONDS = 0.000_5
+"""A turn of the event loop that goes on for longer has more to do than the task that submits a call."""
+GATHERING_PER_LAG = 4.0
+GATHERING_MAX_SECONDS = 0.01
+
 
 @dataclass(slots=True)
 class Job(Generic[C]):
@@ -32,8 +37,9 @@ Process = Callable[[Sequence[Job[C]]], Sequence[Event]]
 class Worker(Generic[C]):
     """One thread and its queue. Made and used on the event loop's thread.
 
-    What is submitted within one turn of the loop goes to the thread together, and what waits while the thread works
-    is its next batch. Per batch the loop is called once: `on_commit` with the events, then every caller.
+    What is submitted within one turn of the loop goes to the thread together, on a busy loop what is submitted within
+    several; and what waits while the thread works is its next batch. Per batch the loop is called once: `on_commit`
+    with the events, then every caller.
     """
 
     def __init__(self, name: str, process: Process[C], on_commit: CommitListener) -> None:
@@ -41,6 +47,7 @@ class Worker(Generic[C]):
         self._process = process
         self._on_commit = on_commit
         self._submitted: list[Job[C]] = []
+        self._submitted_at = 0.0
         self._queue: SimpleQueue[list[Job[C]] | None] = SimpleQueue()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         threading.Thread(target=self._run, name=name, daemon=True).start()
@@ -48,7 +55,8 @@ class Worker(Generic[C]):
     def submit(self, call: Callable[[C], T]) -> asyncio.Future[T]:
         """Have `call` run in the thread. Who stops to wait for the future does not stop the call."""
         if not self._submitted:
-            self._loop.call_soon(self._hand_over)
+            self._submitted_at = self._loop.time()
+            self._loop.call_soon(self._end_turn)
         future: asyncio.Future[Any] = self._loop.create_future()
         self._submitted.append(Job(call, future))
         return cast("asyncio.Future[T]", future)
@@ -58,6 +66,13 @@ class Worker(Generic[C]):
         self._hand_over()
         self._queue.put(None)
         await self._ended
+
+    def _end_turn(self) -> None:
+        seconds = gathering_seconds(self._loop.time() - self._submitted_at)
+        if seconds:
+            self._loop.call_later(seconds, self._hand_over)
+        else:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         if self._submitted:
@@ -109,3 +124,8 @@ class Worker(Generic[C]):
                     job.future.set_exception(job.error)
                 else:
                     job.future.set_result(job.result)
+
+
+def gathering_seconds(lag_seconds: float) -> float:
+    """Return how long calls are to be gathered when the event loop is so late; not at all when it has little to do."""
+    return min(lag_seconds * GATHERING_PER_LAG, GATHERING_MAX_SECONDS) if lag_seconds >= BUSY_SECONDS else 0.0
