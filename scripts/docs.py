@@ -61,6 +61,7 @@ FIXED_LIMITS: Mapping[str, float] = {
     "Characters of an answer to a question": requests.MAX_STEER_CHARS,
     "Decisions in one ResolveTask": resolutions.MAX_RESOLUTIONS,
     "Characters of a reason for a decision": resolutions.MAX_RESOLUTION_REASON_CHARS,
+    "Levels of nesting in the arguments or the result that a decision gives": resolutions.MAX_RESOLUTION_DEPTH,
     "Items of a team's todo list": MAX_TODOS,
     "Characters of a todo": MAX_TODO_CHARS,
     "Times that members may take a todo on before it fails": MAX_TODO_ATTEMPTS,

@@ -15,6 +15,7 @@ from musterd.subagents import (
     create_agent_factory_toolset,
     create_subagent_toolset,
 )
+from musterd.subagents.registry import MAX_NAME_CHARS
 
 
 def failing(times: int, status: int = 503) -> Any:
@@ -44,6 +45,20 @@ class BuildingBehaviour:
 
         config = SubAgentConfig(name="worker", description="works", instructions="work")
         assert await run_parent(parent(over(config), both), "go") == "said by the caller's model"
+
+    async def test_a_name_that_a_model_gives_is_so_long_and_no_longer(self, run_parent: RunParent) -> None:
+        """S10: the limit, at its edge."""
+        registry, longest = DynamicAgentRegistry(), "p" * MAX_NAME_CHARS
+        factory = create_agent_factory_toolset(registry, default_model=taking("made for it"))
+        creates: list[Call] = [
+            ("create_agent", {"name": name, "description": "writes", "instructions": "rhyme"})
+            for name in (longest + "p", longest)
+        ]
+        agent = parent(over(registry=registry), creates, task(name=longest), report, more=[factory])
+        refused, made, said = (await run_parent(agent, "go")).split("\n---\n")
+        assert refused == f"Error: Name must have at most {MAX_NAME_CHARS} characters, not {MAX_NAME_CHARS + 1}"
+        assert made.startswith(f"Agent '{longest}' created successfully.")
+        assert said == "made for it"
 
     async def test_an_agent_goes_before_a_factory_and_a_factory_before_a_new_agent(self, run_parent: RunParent) -> None:
         """S2."""

@@ -3,11 +3,12 @@
 import re
 
 from pydantic_ai import Agent
-from pydantic_ai.messages import ModelMessage
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.toolsets import FunctionToolset
 from tests.blackbox.subagent_scripts import RunParent, child, gated, on_last, over, parent, task, wait_all
 from tests.support.gated_model import Gate
-from tests.support.turns import Call, Said, prompts, report, returned, taking
+from tests.support.turns import Call, Said, all_returned, prompts, report, returned, taking
 
 
 class TalkingBehaviour:
@@ -114,12 +115,41 @@ class TalkingBehaviour:
         assert (first, second) == ("answer to a", "answer to b")
         assert third.startswith("Error: question limit reached (2 for this task).")
 
+    async def test_a_model_that_repeats_its_call_ids_has_no_more_questions(self, run_parent: RunParent) -> None:
+        """S7 (refusal): some give the calls of each response the same ids again."""
+
+        async def answer(question: str) -> str:
+            return f"answer to {question}"
+
+        async def ask(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+            asked = len(all_returned(messages))
+            call = ToolCallPart("ask_parent", {"question": "ab"[asked]}, tool_call_id="call-0") if asked < 2 else None
+            return ModelResponse(parts=[call or TextPart(report(messages))])
+
+        config = child(FunctionModel(ask), max_questions=1)
+        first, second = (await run_parent(parent(over(config, ask_user=answer), task(), report), "go")).split("\n---\n")
+        assert first == "answer to a"
+        assert second.startswith("Error: question limit reached (1 for this task).")
+
     async def test_a_subagent_that_may_not_ask_has_no_tool_for_it(self, run_parent: RunParent) -> None:
         """S2, S7."""
         worker = Agent(taking(lambda messages: prompts(messages)[0]), name="worker")
         config = child(None, agent=worker, can_ask_questions=False)
         said = await run_parent(parent(over(config), task(), report), "go")
         assert "ask_parent" not in said
+
+    async def test_a_message_without_a_text_is_refused(self, run_parent: RunParent) -> None:
+        """S8 (refusal): providers take no empty prompt, and the task would fail with it."""
+        gate = Gate()
+        agent = parent(
+            over(child(gated(gate))),
+            task("async"),
+            on_last("send_message_to_subagent", message=" \n"),
+            on_last("hard_cancel_task"),
+            report,
+        )
+        _, sent, _ = (await run_parent(agent, "go")).split("\n---\n")
+        assert sent == "Error: The message is empty."
 
     async def test_a_message_reaches_the_next_request_with_retries_off(self, run_parent: RunParent) -> None:
         """S8: steering does not hang on retries."""

@@ -18,6 +18,7 @@ from tests.support.scripts import Script
 
 from musterd.subagents import SubAgentConfig, TaskManager
 from musterd.subagents.host import Delegator
+from musterd.subagents.registry import MAX_NAME_CHARS
 from musterd.teams import create_team_toolset
 from musterd.teams.leading import MEMBER_NESTING
 from musterd.teams.recruits import MAX_TEAM_MEMBERS
@@ -255,14 +256,34 @@ async def test_a_team_has_so_many_members_and_no_more() -> None:
     assert spawned.startswith(f"Team 'crew' created with {MAX_TEAM_MEMBERS} members:")
 
 
-async def test_the_same_call_again_finds_the_team_that_it_made() -> None:
-    """T5: a server makes a call again that it was cut off in."""
-    toolset = create_team_toolset(agent_factory=Crew.of(ann=[]).build)
-    call = ToolCallPart(*spawn("ann"), tool_call_id="call-1")
+async def test_a_name_is_one_that_can_be_stored() -> None:
+    """T5 (refusal): the longest one, and any script, will do."""
+    longest = "ß" * MAX_NAME_CHARS
+    script = Script(spawn("ann", "a\0nn"), spawn("a\nn"), spawn(longest + "ß"), spawn(longest, "日 👩‍💻"), "done")
+    crew = Crew({name: Script() for name in (longest, "日 👩‍💻")}, {name: Ended() for name in (longest, "日 👩‍💻")})
+    await lead(script, create_team_toolset(agent_factory=crew.build)).run("go")
+    assert script.returned_to() == [
+        "Error: A member cannot be called 'a\\x00nn'.",
+        "Error: A member cannot be called 'a\\nn'.",
+        f"Error: A member's name has at most {MAX_NAME_CHARS} characters, not {MAX_NAME_CHARS + 1}.",
+        f"Team 'crew' created with 2 members:\n- {longest}\n- 日 👩‍💻",
+    ]
+
+
+async def test_a_call_with_the_id_of_an_earlier_one_is_another_call() -> None:
+    """T5 (refusal): some models give the calls of each response the same ids again."""
+    toolset = create_team_toolset(agent_factory=Crew.of(ann=[Gate()]).build)
+    calls = [spawn("ann"), spawn("ann"), assign("ann", "write"), assign("ann", "write")]
 
     async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         said = [part.content for message in messages for part in message.parts if isinstance(part, ToolReturnPart)]
-        return ModelResponse(parts=[call] if len(said) < 2 else [TextPart("\n".join(map(str, said)))])
+        if len(said) < len(calls):
+            return ModelResponse(parts=[ToolCallPart(*calls[len(said)], tool_call_id="call-0")])
+        return ModelResponse(parts=[TextPart("\n---\n".join(map(str, said)))])
 
     result = await Agent(FunctionModel(answer), toolsets=[toolset]).run("go")
-    assert result.output == "\n".join(["Team 'crew' created with 1 members:\n- ann"] * 2)
+    spawned, again, assigned, while_running = result.output.split("\n---\n")
+    assert spawned == "Team 'crew' created with 1 members:\n- ann"
+    assert again == "Error: A team is already active. Dissolve it first."
+    assert assigned.startswith("Task assigned to 'ann'")
+    assert while_running == "Error: Member 'ann' is already running. Check status first."

@@ -241,6 +241,15 @@ class BoardsContract:
         assert (await store.get_board(None, team.task_id)).todos == {"b": Todo(id="b", content="fill")}
         assert not (await store.change_board(team.task_id, RemoveTodo(todo_id="a"))).is_done
 
+    async def test_a_repeated_removal_is_one_that_was_done(self, store: Store) -> None:
+        """T7, R8: one that found nothing finds nothing again."""
+        team = await start_team(store)
+        await store.change_board(team.task_id, AddTodo(todo_id="a", content="dig"))
+        removal = RemoveTodo(todo_id="a", actor="leader")
+        keys = [make_key("r1", method="remove_todo"), make_key("r2", method="remove_todo")]
+        records = [await store.change_board(team.task_id, removal, request=key) for key in keys * 2]
+        assert [record.is_done for record in records] == [True, False, True, False]
+
     async def test_boards_are_their_teams_own(self, store: Store) -> None:
         """T7."""
         blue, red = await start_team(store), await start_team(store)

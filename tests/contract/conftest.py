@@ -28,6 +28,7 @@ CONTRACT = (
     "approving",
     "deciding",
     "parking",
+    "parking_of_parents",
     "approvers",
     "sessions",
     "values",

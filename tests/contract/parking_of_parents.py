@@ -25,9 +25,12 @@ from tests.contract.values import (
 )
 
 from musterd.domain.approval_store import Renewal
+from musterd.domain.board import BoardMember
+from musterd.domain.event import Custom, SubtaskEnded, TaskCanceled
 from musterd.domain.full_store import FullStore
-from musterd.domain.ports import Lost
+from musterd.domain.ports import Lost, TaskWrite
 from musterd.domain.task import Task, TaskState
+from musterd.domain.team_board import AddTodo, OpenBoard
 
 
 async def family(store: FullStore, depth: int = 2) -> list[Task]:
@@ -93,6 +96,74 @@ class ParkingOfParentsContract:
         await park(store, child)
         assert await store.park(parent.task_id, 1) is False
         assert await store.park(root.task_id, 1) is False
+
+    async def test_a_task_is_parked_only_while_it_waits_for_what_it_is_said_to_wait_for(self, store: FullStore) -> None:
+        """N2 (refusal): whoever has ended by now has nobody to wake its parent, and another may be parked for days."""
+        parent, parked = await family(store)
+        ending = await start(store, make_child(parent))
+        await park(store, parked)
+        await write_one(store, complete(ending))
+        ids = {parked.task_id, ending.task_id}
+        assert await store.park(parent.task_id, 1, awaited=ids) is False
+        assert await store.park(parent.task_id, 1, awaited=[ending.task_id]) is False
+        assert (await store.find_held(OWNER)).keys() == {parent.task_id}
+        assert await store.park(parent.task_id, 1, awaited=[parked.task_id]) is True
+
+    async def test_a_task_whose_approval_was_decided_is_not_parked_for_its_child(self, store: FullStore) -> None:
+        """N2 (refusal): it was not told yet. Nor is it for another approval that is open."""
+        parent, child = await family(store)
+        first, second = await ask_for(store, parent, make_new(), make_new())
+        await park(store, child)
+        for decided in (first, second):
+            await resolve(store, parent, approve(decided.approval_id))
+            assert await store.park(parent.task_id, 1, awaited=[first.approval_id, second.approval_id]) is False
+        assert (await store.find_held(OWNER)).keys() == {parent.task_id}
+
+    async def test_a_task_that_has_written_since_is_not_parked(self, store: FullStore) -> None:
+        """N2 (refusal), R9: what it began then would be cut off."""
+        parent, child = await family(store)
+        await park(store, child)
+        await write_one(
+            store, TaskWrite(task_id=parent.task_id, attempt=1, number=3, payloads=(Custom(type="told", payload={}),))
+        )
+        assert await store.park(parent.task_id, 1, number=0) is False
+        assert await store.park(parent.task_id, 1, number=2) is False
+        assert await store.park(parent.task_id, 1, number=4) is False
+        assert await store.park(parent.task_id, 1, number=3) is True
+
+    async def test_a_todo_from_outside_wakes_a_team_up(self, store: FullStore) -> None:
+        """N2, T7: another member may be free to do it, and those above are there when it asks."""
+        root, team = await family(store)
+        team_member = await start(store, make_child(team))
+        await store.change_board(team.task_id, OpenBoard(team="red", members=(BoardMember(name="payer"),)))
+        await resolve(store, team, approve())
+        await ask_one(store, team_member)
+        await park_all(store, [root, team, team_member])
+        command = AddTodo(todo_id="a", content="dig")
+        await store.change_board(team.task_id, command, viewer=ANNA)
+        assert await claimed_ids(store) == {root.task_id, team.task_id}
+
+    @pytest.mark.parametrize("cascade", [True, False])
+    async def test_a_tree_that_waits_for_a_fresh_token_is_canceled_from_below(
+        self, store: FullStore, *, cascade: bool
+    ) -> None:
+        """R5, I7, N2: what is parked below it ends before it, and it is told of that."""
+        root, parent, child = await family(store, depth=3)
+        other = await start(store, make_child(parent))
+        await ask_one(store, other)
+        await park_all(store, [root, parent, child, other])
+        await resolve(store, child, approve())
+        for claimed in await claim(store, OWNER):
+            await store.park_for_identity(claimed.task.task_id, claimed.task.attempt, EXPIRED)
+        order = HARD if cascade else replace(HARD, cascade=False)
+        record = await store.request_cancel(ANNA, root.task_id, order, None)
+        assert (record.task.state, record.to_interrupt) == (TaskState.CANCELED, ())
+        log = await read_log(store, root)
+        ended = [payload.subtask_id for payload in log if isinstance(payload, SubtaskEnded)]
+        assert ended == ([*ended[:2], parent.task_id] if cascade else [])
+        assert set(ended[:2]) == ({child.task_id, other.task_id} if cascade else set())
+        assert isinstance(log[-1], TaskCanceled)
+        assert not await is_claimable(store)
 
     async def test_a_parent_is_free_when_one_of_its_children_is(self, store: FullStore) -> None:
         """N2: the others wait on, and it may be parked again."""

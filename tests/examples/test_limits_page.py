@@ -12,6 +12,7 @@ from musterd.runtime.delegation.host import MAX_DESCRIPTION_CHARS
 from musterd.runtime.teams.todos import MAX_FAILURES_OF_MEMBER, MAX_ROUNDS
 from musterd.subagents import RetryConfig, SubAgentToolset, TaskManager, create_agent_factory_toolset
 from musterd.subagents.memory import MAX_PAST_TASKS
+from musterd.subagents.registry import MAX_NAME_CHARS
 from musterd.subagents.slots import AGING_SECONDS
 from musterd.teams import Team, TeamMessageBus
 from musterd.teams.recruits import MAX_TEAM_MEMBERS
@@ -37,6 +38,7 @@ def test_the_limits_of_subagents_teams_and_workflows_are_those_of_the_code() -> 
         "Seconds that the tool `wait_tasks` waits": default(SubAgentToolset.wait_tasks, "timeout"),
         "Retries of a subagent's model request": RetryConfig().max_retries,
         "Agents that a model may make, in one tree": default(create_agent_factory_toolset, "max_agents"),
+        "Characters of a name that a model gives to an agent or a member": MAX_NAME_CHARS,
         "Characters of what a child is to do, as it is listed": MAX_DESCRIPTION_CHARS,
         "Live children that `list_active_tasks` shows": MAX_LISTED_CHILDREN,
         "Members of a team that a model puts together": MAX_TEAM_MEMBERS,

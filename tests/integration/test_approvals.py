@@ -1,5 +1,6 @@
 """Approvals: tools that run only when somebody agrees, and those that somebody else runs."""
 
+import json
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.turns import taking
 
 from musterd import Musterd
 from musterd.testing import serve
+from musterd.transport.codec.resolutions import MAX_RESOLUTION_DEPTH
 from musterd_client import (
     ApprovalKind,
     ApprovalResolved,
@@ -35,6 +37,7 @@ ORDER = ToolDefinition(
     description="Order something.",
     parameters_json_schema={"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]},
 )
+DEEPEST = "[" * MAX_RESOLUTION_DEPTH + "]" * MAX_RESOLUTION_DEPTH
 
 
 async def test_an_approved_tool_runs_once_and_the_run_goes_on() -> None:
@@ -130,6 +133,7 @@ async def test_a_tool_may_ask_in_the_middle_of_its_work() -> None:
     ("decision", "text"),
     [
         (Resolution.give({"kind": "tool-return", "number": 7}), '"number": 7'),
+        (Resolution.give(json.loads(DEEPEST)), DEEPEST),
         (Resolution.deny(reason="sold out"), "sold out"),
     ],
 )

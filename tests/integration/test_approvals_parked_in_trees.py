@@ -1,10 +1,8 @@
 """Approvals that come late, deep in a tree: all that waits for them is given up, and goes on when they are there."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,15 +11,13 @@ from tests.integration.replicas.served import serving
 from tests.support.actors import add_todo, delegate, saying, steps, what_came
 from tests.support.followers import GUARD_SECONDS
 from tests.support.gated_model import Gate
+from tests.support.lot import AT_ONCE, parking
 from tests.support.payments import Till, asked_of, result_of
 from tests.support.stage import Stage, do, task
 from tests.support.trees import log_of
 
 from musterd import Musterd, Parallel, Step, StepInput, Team, Workflow
-from musterd.domain.full_store import FullStore
-from musterd.domain.ports import Lost
 from musterd.store.postgres.connection import Database, quote
-from musterd.store.sqlite import SqliteStore
 from musterd.subagents import SubAgentConfig
 from musterd.testing import serve
 from musterd_client import (
@@ -34,42 +30,7 @@ from musterd_client import (
     ToolCallStarted,
 )
 
-AT_ONCE: dict[str, Any] = {"approval_park_seconds": 0}
 LOOKS = 50
-
-
-class Lot:
-    """A real store, and which of its tasks were parked."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-        self._parked: list[str] = []
-        self._changed = asyncio.Condition()
-
-    async def park(self, task_id: str, attempt: int) -> bool | Lost:
-        parked = await self._store.park(task_id, attempt)
-        if parked is True:
-            async with self._changed:
-                self._parked.append(task_id)
-                self._changed.notify_all()
-        return parked
-
-    async def holds(self, task_id: str) -> None:
-        """Return once a task is parked."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: task_id in self._parked)
-            self._parked.remove(task_id)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-
-@asynccontextmanager
-async def parking(folder: Path, app: Musterd) -> AsyncGenerator[tuple[MusterdClient, Lot]]:
-    """Serve an app that keeps nothing in memory which waits for somebody."""
-    lot = Lot(SqliteStore(folder / "musterd.db"))
-    async with asyncio.timeout(GUARD_SECONDS), serve(app, store=cast("FullStore", lot), runtime=AT_ONCE) as client:
-        yield client, lot
 
 
 async def held_in(database: Database) -> int:

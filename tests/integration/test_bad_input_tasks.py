@@ -142,9 +142,7 @@ async def test_a_sequence_beyond_the_log_is_refused_for_it_would_hide_the_end(wi
     assert (watched.code, len(watched.responses)) == (grpc.StatusCode.OK, 1)
 
 
-@pytest.mark.parametrize(
-    "task_id", ["x", "0" * 128, "\x00", "'; DROP TABLE task; --", "任務", "01890000-0000-7000-8000-000000000000\x00"]
-)
+@pytest.mark.parametrize("task_id", ["x", "0" * 128, "\x01", "'; DROP TABLE task; --", "任務"])
 @pytest.mark.parametrize("name", ["TaskStatus", "WatchTask", "WaitTasks", "CancelTask"])
 async def test_an_id_of_any_form_that_is_not_there_is_not_found(wire: Wire, name: str, task_id: str) -> None:
     """I5."""

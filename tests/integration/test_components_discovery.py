@@ -107,6 +107,15 @@ def test_two_components_cannot_share_an_id(twins: list[Any]) -> None:
         Musterd(agents=twins)
 
 
+@pytest.mark.parametrize("unfit", ["a" * 129, "a\0b"], ids=["long", "NUL"])
+def test_a_component_that_no_caller_could_name_is_refused(unfit: str) -> None:
+    """C1 (refusal): prototypes and factories."""
+    for agent in (named(unfit), AgentFactory(unfit, never)):
+        with pytest.raises(ValueError, match="ids have at most 128 characters, and no NUL"):
+            Musterd(agents=[agent])
+    assert Musterd(agents=[named("a" * 128)])
+
+
 @pytest.mark.parametrize("nameless", [named(None), named(""), Prototype(named(None))], ids=["none", "empty", "wrapped"])
 def test_a_prototype_without_a_name_is_refused_with_the_cure(nameless: Any) -> None:
     """C1 (refusal)."""

@@ -27,7 +27,7 @@ from musterd.app import Service
 from musterd.settings import migrate_store
 from musterd.store.postgres.connection import Database
 from musterd.testing.serving import serve_settings
-from musterd_client import MusterdClient, QuestionAsked
+from musterd_client import ModelRequestStarted, MusterdClient, QuestionAsked
 from musterd_client.v1.task_pb2 import Task, TaskState
 from musterd_client.v1.task_service_pb2 import Resolution, Verdict
 
@@ -95,9 +95,11 @@ class Scene:
         ids["has ended"] = (await self._run("RunAgent", agent_id="greeter", message="hi", session_id="s-1")).task_id
         ids["runs"] = (await self._run("RunAgent", agent_id="slow", background=True, **run)).task_id
         await self.gate.reached.wait()
+        await self._until_stored(ids["runs"], ids["runs"])
         ids["leads"] = (await self._run("RunTeam", team_id="press", background=True, **run)).task_id
         await self.member_gate.reached.wait()
         ids["is a member's"] = (await only_child_of(self.client, ids["leads"])).task_id
+        await self._until_stored(ids["leads"], ids["is a member's"])
         plan = do(task(do(ask("which?")), mode="sync"))
         async with self.client.run_agent("boss", plan, session_id="s-1") as asking:
             async for event in asking:
@@ -111,6 +113,13 @@ class Scene:
         await self.ask_of("SteerTask", OWNER, ids["runs"], message="on", wait_timeout=Duration(seconds=0), **told)
         await self.ask_of("AddTodo", OWNER, ids["leads"], content="print", **told)
         await self.ask_of("SendTeamMessage", OWNER, ids["leads"], content="hear", **told)
+
+    async def _until_stored(self, root_task_id: str, task_id: str) -> None:
+        """Wait for the last that a task says before its gate: on a busy machine it is stored long after."""
+        async with self.client.tasks.watch(root_task_id) as watch:
+            async for event in watch:
+                if isinstance(event, ModelRequestStarted) and event.task_id == task_id:
+                    return
 
     async def _run(self, name: str, **fields: Any) -> Task:
         return (await self.wire.call(name, token=OWNER, **fields)).task

@@ -167,6 +167,7 @@ async def test_garbage_is_no_token(wire: Wire, name: str, garbage: str) -> None:
         pytest.param(["9" * 30, "x"], id="a time beyond all dates"),
         pytest.param(["9" * 3_000, "x"], id="a number without end"),
         pytest.param(["1", "\ud800"], id="half a character"),
+        pytest.param(["1", "a\0b"], id="a NUL"),
         pytest.param(["1"], id="too short"),
         pytest.param(["1", "x", "y"], id="too long"),
         pytest.param([["1"], {"x": 1}], id="no texts"),

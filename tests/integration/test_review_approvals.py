@@ -201,9 +201,9 @@ class SlowToPark:
         self.gate = Gate()
         self._store = store
 
-    async def park(self, task_id: str, attempt: int) -> bool | Lost:
+    async def park(self, task_id: str, attempt: int, **known: Any) -> bool | Lost:
         await self.gate.wait()
-        return await self._store.park(task_id, attempt)
+        return await self._store.park(task_id, attempt, **known)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -197,6 +197,15 @@ async def test_a_dropped_stream_of_a_team_cancels_it_when_that_is_asked(wire: Wi
     assert {turn.state for turn in turns} == {TaskState.TASK_STATE_CANCELED}
 
 
+async def test_a_dropped_stream_of_a_run_in_the_background_cancels_nothing(wire: Wire, world: World) -> None:
+    """R1, R3: its caller wants no more of it than the task."""
+    method = METHODS["RunTeam"]
+    data = method.request(**RUN, background=True, on_disconnect="ON_DISCONNECT_CANCEL").SerializeToString()
+    task_id = method.response.FromString(await wire.first(method.path, data, token=ADA)).task.task_id
+    task = await end(wire, world, task_id)
+    assert task.state == TaskState.TASK_STATE_COMPLETED
+
+
 async def test_a_board_shows_who_works_on_what(wire: Wire, world: World) -> None:
     """T7: while the team runs, and when it has ended."""
     task_id = await start(wire, world)

@@ -117,6 +117,15 @@ async def test_a_leader_chooses_another_member_when_the_first_fails() -> None:
     assert f"Member 'bad' failed: {TOOL_FAILURE}" in failed
 
 
+async def test_a_leader_that_hands_over_nothing_is_told_so() -> None:
+    """T1: in mode route too, no member is started with an empty task."""
+    leader, ann = steps([delegate("ann", " ")], [delegate("ann", "it")]), saying("fine")
+    team = Team("ro", [ann.member("ann")], model=leader.model, mode="route")
+    assert (await result_of(team)).text == "fine"
+    assert "say what 'ann' is to do" in leader.readings[1].returns[0]
+    assert [reading.prompts for reading in ann.readings] == [["it"]]
+
+
 async def test_a_route_ends_when_too_many_members_fail() -> None:
     """T1: one failure is borne here, the second is not."""
     leader = steps([delegate("bad", "it")])

@@ -294,3 +294,61 @@ async def test_a_member_with_two_todos_in_hand_goes_on_with_the_turn_that_it_is_
         ("paint", "ann", "did paint"),
     ]
     assert outcome.turns == {("ann", TaskState.COMPLETED): 2, ("bob", TaskState.COMPLETED): 1}
+
+
+class Lingering:
+    """A team of two. Ann says that the key is done, and stays in her turn; the leader tells whether she still does."""
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+        self.is_over = False
+
+    @property
+    def app(self) -> Musterd:
+        members = [Actor(self._work).member(name) for name in ("ann", "bob")]
+        return Musterd(teams=[Team("crew", members, model=Actor(self._lead).model, mode="tasks")])
+
+    async def _lead(self, reading: Reading) -> Answer:
+        match reading.turn:
+            case 1:
+                return [add_todo("key")]
+            case 2:
+                return "planned"
+            case _:
+                return "built" if self.is_over else "built too early"
+
+    async def _work(self, reading: Reading) -> Answer:
+        content = content_of_todo(reading.prompts[0])
+        if content == "key" and reading.turn == 1:
+            return [complete_todo(id_in(reading.prompts[0]), "did key")]
+        if content == "key":
+            await self.gate.wait()
+        return f"did {content}"
+
+
+async def test_a_turn_goes_on_whose_todo_was_done_before_the_server_stopped(tmp_path: Path) -> None:
+    """T1, R3: the leader waits for it as it did before."""
+    first = Lingering()
+    kernel = Kernel(first.app, tmp_path / "musterd.db")
+    await kernel.start()
+    task_id = await begin(kernel)
+    await first.gate.reached.wait()
+    await kernel.die()
+
+    second = Lingering()
+    kernel = Kernel(second.app, tmp_path / "musterd.db")
+    await kernel.start()
+    # Bob does these: by then the leader is back at its list, and has seen more than once that nothing is left on it.
+    for content in ("paint", "polish", "pack"):
+        command = AddTodo(todo_id=new_id(), content=content, created_by="user:ada")
+        with kernel.changes.watch([task_id]) as changed:
+            await kernel.store.change_board(task_id, command, viewer=VIEWER)
+            while not (await kernel.store.get_board(VIEWER, task_id)).todos[command.todo_id].result:
+                await changed.wait()
+                changed.clear()
+    second.is_over = True
+    second.gate.open()
+    outcome = await finish(kernel, task_id)
+    await kernel.stop()
+    assert outcome.output == "built"
+    assert outcome.turns == {("ann", TaskState.COMPLETED): 1, ("bob", TaskState.COMPLETED): 3}

@@ -53,8 +53,10 @@ class TokenRules:
 def parse_claims(payload: bytes) -> dict[str, JsonValue]:
     """Return the claims of a payload. Raises TOKEN_INVALID when it is no JSON object."""
     try:
-        claims: Any = json.loads(payload, parse_constant=_refuse_constant, parse_float=_finite_float)
-        if b"\\u" in payload:
+        # From bytes it would take other encodings too, and halves of surrogate pairs unescaped.
+        text = payload.decode()
+        claims: Any = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
+        if "\\u" in text:
             # Half of a surrogate pair can be escaped in JSON, and be stored nowhere.
             json.dumps(claims, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

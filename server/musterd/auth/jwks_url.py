@@ -15,13 +15,20 @@ from musterd.auth.keys import VerificationKey
 def check_jwks_url(url: str) -> str:
     """Return the URL. Raises ValueError unless it is https, or http on loopback, without credentials in it."""
     parts = urlsplit(url)
-    if not parts.hostname:
+    if not parts.hostname or not _can_be_asked(url):
         raise ValueError("must be a full URL, for example https://id.example.com/.well-known/jwks.json")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold credentials: key sets are public")
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(parts.hostname)):
         return url
     raise ValueError("must be https (http only on loopback): who can change the keys can sign any token")
+
+
+def _can_be_asked(url: str) -> bool:
+    try:
+        return bool(httpx.URL(url).host)
+    except (httpx.InvalidURL, UnicodeError):
+        return False
 
 
 class JwksUrl:

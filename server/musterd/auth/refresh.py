@@ -105,8 +105,7 @@ class RefreshedKeys:
     async def _keep_fresh(self) -> None:
         while True:
             await self._clock.sleep(self._pause_seconds())
-            if self._clock.monotonic() >= self._stale_at:
-                self._install(())
+            self._drop_stale()
             await self._refresh()
 
     def _pause_seconds(self) -> float:
@@ -135,6 +134,7 @@ class RefreshedKeys:
         except KeysNotLoadedError as error:
             self._failure = error
             self._next_on_demand_at = self._clock.monotonic() + self._policy.backoff_seconds
+            self._drop_stale()
             logger.warning("keys_not_loaded", place=self._loader.place, error=str(error))
         else:
             self._failure = None
@@ -143,6 +143,11 @@ class RefreshedKeys:
                 self._install(keys)
         finally:
             self._flight = None
+
+    def _drop_stale(self) -> None:
+        # Where the last load went well the keys are old only because this process slept: the next load will tell.
+        if self._failure is not None and self._clock.monotonic() >= self._stale_at:
+            self._install(())
 
     def _install(self, keys: Sequence[VerificationKey]) -> None:
         by_id: dict[str, list[VerificationKey]] = {}

@@ -1,6 +1,6 @@
 """What a task may only do once somebody outside has agreed to it, or has done it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -105,11 +105,15 @@ class ApprovalStore(Protocol):
         """
         ...
 
-    async def park(self, task_id: str, attempt: int) -> bool | Lost:
+    async def park(
+        self, task_id: str, attempt: int, *, awaited: Collection[str] = (), number: int | None = None
+    ) -> bool | Lost:
         """Give up a task that waits for approvals alone, its own or those of the tasks below it; fenced like a write.
 
         Nobody owns it then, and none may claim it before no approval of its own is open, the first one's time is over,
         or a task below it may be claimed or has ended. Returns False, and leaves the task as it is, when it has an
-        open question, a child that has neither ended nor is parked, or nothing at all to wait for.
+        open question, a child that has neither ended nor is parked, or nothing at all to wait for; when one of the
+        approvals and children that its holder says are `awaited` is over by now; or when there was a write after the
+        one that its holder knows as the last, `number`.
         """
         ...

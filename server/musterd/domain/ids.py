@@ -5,6 +5,12 @@ from uuid import UUID
 
 from uuid_utils import uuid7
 
+MAX_ID_CHARS = 128
+"""How long the ids of sessions, users, requests and components may be."""
+
+NUL = "\0"
+"""The character that ids and names must not have, for not every store can hold it."""
+
 
 def new_id() -> str:
     """Return a new UUIDv7 as 36 lower-case characters."""

@@ -332,9 +332,9 @@ class Store(Protocol):
         """Store a cancel order.
 
         A task that nobody runs (SUBMITTED, AUTH_REQUIRED, parked without children) becomes CANCELED with its terminal
-        event here and now; any other becomes CANCELING with a CancelRequested event, and may be claimed if it is
-        parked. A repeated order changes nothing, except that a hard one overrides a soft one. Raises
-        TASK_NOT_CANCELABLE when the task ended otherwise.
+        event here and now, after what ends so below it; any other becomes CANCELING with a CancelRequested event, and
+        may be claimed if it is parked. A repeated order changes nothing, except that a hard one overrides a soft one.
+        Raises TASK_NOT_CANCELABLE when the task ended otherwise.
         """
         ...
 
@@ -391,8 +391,8 @@ class Store(Protocol):
         """Apply a command to the board of a team, with its events in the team's name.
 
         A message also goes into the inbox of each receiver that runs: `leader` is the team's task, a member its oldest
-        live child with that name. `viewer` is None for the team itself. Raises TASK_NOT_FOUND, BOARD_NOT_FOUND,
-        TODO_REFUSED, MEMBER_NOT_FOUND, TEAM_ENDED.
+        live child with that name. A parked team that gets a todo may be claimed, as may those above it. `viewer` is
+        None for the team itself. Raises TASK_NOT_FOUND, BOARD_NOT_FOUND, TODO_REFUSED, MEMBER_NOT_FOUND, TEAM_ENDED.
         """
         ...
 

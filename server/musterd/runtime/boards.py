@@ -51,6 +51,9 @@ class Boards:
             if error.reason is Reason.TODO_REFUSED:
                 error.violations = await self._unknown_among(blocked_by, viewer, task_id)
             raise
+        if not self._supervisor.runs_here(task_id):
+            # A team that nobody ran meanwhile is taken up again.
+            self._supervisor.look_for_work()
         return record.board.todos.get(added.id, added)
 
     async def send(

@@ -207,8 +207,8 @@ class Supervisor:
         """Stop a task that runs here. Returns False when it does not run here."""
         if (run := self._runs.get(task_id)) is None:
             self.on_order(task_id)
-            # If nobody runs it, somebody has to see to its end.
-            self._claimer.look_again()
+            # If nobody runs it, somebody has to see to its end; a look that is under way may have passed it over.
+            self._claimer.look()
             return False
         run.control.cancel(order)
         return True

@@ -100,4 +100,6 @@ def _number_of(ctx: RunContext[Any]) -> int:
         for part in message.parts
         if isinstance(part, ToolCallPart) and part.tool_name == ASK_PARENT
     ]
-    return calls.index(ctx.tool_call_id) if ctx.tool_call_id in calls else len(calls)
+    # The last one with this id: some models give the calls of each response the same ids again.
+    same = [index for index, each in enumerate(calls) if each == ctx.tool_call_id]
+    return same[-1] if same else len(calls)

@@ -18,7 +18,7 @@ from musterd.subagents.descriptions import (
     REPEATABLE,
 )
 from musterd.subagents.preparing import compile_subagent
-from musterd.subagents.registry import AGENT_CREATED, AGENT_REMOVED, AgentDefinition, DynamicAgentRegistry, definitions
+from musterd.subagents.registry import MAX_NAME_CHARS, AgentDefinition, DynamicAgentRegistry, created, removed
 from musterd.subagents.types import AgentFactory, CompiledSubAgent, SubAgentConfig, ToolsetFactory
 
 DEFAULT_ID = "agent_factory"
@@ -49,6 +49,8 @@ class _Maker:
         unknown = [name for name in wish.capabilities if name not in self.capabilities]
         if not _NAME.fullmatch(wish.name):
             yield "Name must contain only letters, numbers, and hyphens"
+        if len(wish.name) > MAX_NAME_CHARS:
+            yield f"Name must have at most {MAX_NAME_CHARS} characters, not {len(wish.name)}"
         if self.registry.is_taken(wish.name):
             yield f"Agent '{wish.name}' already exists"
         if self.allowed_models and model not in self.allowed_models:
@@ -175,7 +177,7 @@ def _create_agent_tool(maker: _Maker) -> Callable[..., Any]:
             *([f"Capabilities: {', '.join(wish.capabilities)}"] if wish.capabilities else ()),
             f"Use task(description, '{name}') to delegate tasks.",
         ]
-        return ToolReturn("\n".join(lines), metadata={AGENT_CREATED: definitions.dump_python(wish, mode="json")})
+        return ToolReturn("\n".join(lines), metadata=created(wish))
 
     return create_agent
 
@@ -194,7 +196,7 @@ def _remove_agent_tool(registry: DynamicAgentRegistry) -> Callable[..., Any]:
         if not registry.remove(name):
             return f"Error: Agent '{name}' not found."
         registry.note(ctx)
-        return ToolReturn(f"Agent '{name}' has been removed.", metadata={AGENT_REMOVED: name})
+        return ToolReturn(f"Agent '{name}' has been removed.", metadata=removed(name))
 
     return remove_agent
 

@@ -14,8 +14,12 @@ from musterd.subagents.types import CompiledSubAgent, SubAgentConfig
 
 logger = logging.getLogger(__name__)
 
-AGENT_CREATED = "musterd_agent_created"
-AGENT_REMOVED = "musterd_agent_removed"
+AGENTS_CREATED = "musterd_agents_created"
+AGENTS_CREATED_FOR_RUN = "musterd_agents_created_for_run"
+AGENTS_REMOVED = "musterd_agents_removed"
+
+MAX_NAME_CHARS = 128
+"""How long a name may be that a model gives to an agent: no id in a call of a client may be longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,22 @@ class AgentDefinition:
     can_ask_questions: bool = True
 
 
-definitions = TypeAdapter(AgentDefinition)
+_definition = TypeAdapter(AgentDefinition)
+
+
+def created(*definitions: AgentDefinition, for_run: bool = False) -> dict[str, Any]:
+    """Return the metadata of a tool call that made agents, by which `recover` makes them again.
+
+    Agents `for_run` are not there in later runs of the same conversation.
+    """
+    key = AGENTS_CREATED_FOR_RUN if for_run else AGENTS_CREATED
+    return {key: [_definition.dump_python(each, mode="json") for each in definitions]}
+
+
+def removed(*names: str) -> dict[str, Any]:
+    """Return the metadata of a tool call that removed agents."""
+    return {AGENTS_REMOVED: list(names)}
+
 
 Maker = Callable[[AgentDefinition, Any], CompiledSubAgent]
 """Makes an agent from its definition and the deps of the run that has it made."""
@@ -163,7 +182,7 @@ class DynamicAgentRegistry:
             self._own().applied.add((ctx.run_id, ctx.tool_call_id))
 
     def recover(self, ctx: RunContext[Any]) -> None:
-        """Apply what earlier calls of create_agent and remove_agent in the run's conversation did.
+        """Apply what earlier tool calls in the conversation did, as `created` and `removed` in their metadata say.
 
         Under a server a run goes on in another process without its calls being made again. Each is applied once.
         """
@@ -175,17 +194,17 @@ class DynamicAgentRegistry:
             metadata: object = part.metadata
             if key not in names.applied and isinstance(metadata, dict):
                 names.applied.add(key)
-                self._apply(cast("dict[str, Any]", metadata), ctx)
+                self._apply(cast("dict[str, Any]", metadata), ctx, is_of_run=run_id == ctx.run_id)
 
-    def _apply(self, metadata: dict[str, Any], ctx: RunContext[Any]) -> None:
-        if removed := metadata.get(AGENT_REMOVED):
-            self.remove(removed)
-        elif created := metadata.get(AGENT_CREATED):
+    def _apply(self, metadata: dict[str, Any], ctx: RunContext[Any], *, is_of_run: bool) -> None:
+        for name in metadata.get(AGENTS_REMOVED, ()):
+            self.remove(name)
+        for_run = metadata.get(AGENTS_CREATED_FOR_RUN, ()) if is_of_run else ()
+        for definition in (*metadata.get(AGENTS_CREATED, ()), *for_run):
             try:
-                definition = definitions.validate_python(created)
-                self.register_made(definition, ctx.deps)
+                self.register_made(_definition.validate_python(definition), ctx.deps)
             except Exception:
-                logger.warning("agent of an earlier call of create_agent cannot be made again", exc_info=True)
+                logger.warning("the agent of an earlier tool call cannot be made again", exc_info=True)
 
     def register_made(self, definition: AgentDefinition, deps: Any) -> CompiledSubAgent:
         """Make an agent and add it. Raises as `make` and `register` do."""

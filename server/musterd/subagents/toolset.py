@@ -259,6 +259,8 @@ class SubAgentToolset(FunctionToolset[Any]):
         host = self._host()
         if await host.find(ctx, task_id) is None:
             return texts.not_found(task_id)
+        if not message.strip():
+            return "Error: The message is empty."
         if await host.send(ctx, task_id, message):
             return texts.delivered(task_id)
         view = await host.find(ctx, task_id)

@@ -39,7 +39,7 @@ class TeamBoard(Protocol):
         """Give up what a member has in hand, or one item of it."""
         ...
 
-    async def remove_todo(self, todo_id: str, actor: str) -> bool:
+    async def remove_todo(self, todo_id: str, actor: str, *, key: str) -> bool:
         """Take an item off the list. Returns False when it is not there."""
         ...
 

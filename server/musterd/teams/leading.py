@@ -21,6 +21,7 @@ from musterd.subagents.host import (
     current_host,
 )
 from musterd.subagents.memory import MemoryHost
+from musterd.subagents.registry import AgentDefinition
 from musterd.subagents.status import TaskStatus
 from musterd.subagents.types import SubAgentDepsProtocol
 from musterd.teams.board import TeamBoard, own_board
@@ -98,13 +99,28 @@ class Leading:
         recruits = {member.name: Recruit.of(member) for member in state.members if member.leader_json}
         return LedTeam(board=board, state=state, recruits=recruits)
 
-    async def spawn(self, ctx: RunContext[Any], recruits: Sequence[Recruit]) -> None:
-        """Begin a team, with nothing on its list. Whatever a factory or the registry raises passes, and leaves none."""
-        board = self._board_of(ctx)
+    async def spawn(
+        self, ctx: RunContext[Any], team: LedTeam | None, recruits: Sequence[Recruit]
+    ) -> Sequence[AgentDefinition]:
+        """Begin a team, with nothing on its list, and return the definitions of those that it put into the registry.
+
+        `team` is what this very call made before it was cut off. Whatever a factory or the registry raises passes, and
+        leaves no team.
+        """
+        self._recruiter.recover(ctx)
+        if team is None:
+            await self._begin(self._board_of(ctx), recruits)
+        else:
+            recruits = list(team.recruits.values())
+            self._recruiter.enlist_again(recruits)
+        self._recruiter.note(ctx)
+        return self._recruiter.definitions_of(recruits)
+
+    async def _begin(self, board: TeamBoard, recruits: Sequence[Recruit]) -> None:
         self._recruiter.enlist(recruits)
         try:
             for todo_id in (await board.read()).todos:
-                await board.remove_todo(todo_id, LEADER)
+                await board.remove_todo(todo_id, LEADER, key="")
             await board.open(recruits[0].team, [recruit.as_member() for recruit in recruits])
         except BaseException:
             self._recruiter.dismiss(recruits)
@@ -126,17 +142,17 @@ class Leading:
 
     async def assign(self, ctx: RunContext[Any], team: LedTeam, recruit: Recruit, description: str) -> Recruit:
         """Give a member a todo and start it. Raises StartFailed; the todo is gone again then."""
-        call, name = ctx.tool_call_id or "", recruit.spec.name
+        name, key = recruit.spec.name, ctx.tool_call_id or ""
         try:
-            todo = await team.board.add_todo(description, blocked_by=(), created_by=LEADER, key=call)
+            todo = await team.board.add_todo(description, blocked_by=(), created_by=LEADER, key=key)
         except REFUSALS as refusal:
             raise StartFailed(str(refusal)) from refusal
         await team.board.claim_todo(todo.id, name)
-        given = recruit.model_copy(update={"assign_call": call, "todo_id": todo.id})
+        given = recruit.model_copy(update={"assign_call": call_of(ctx), "todo_id": todo.id})
         try:
             task_id = await self._start(ctx, given, description)
         except Exception as error:
-            await team.board.remove_todo(todo.id, LEADER)
+            await team.board.remove_todo(todo.id, LEADER, key="")
             if isinstance(error, DelegationRefused | StartFailed) or self._task_fn is not None:
                 raise StartFailed(str(error)) from error
             raise
@@ -151,14 +167,18 @@ class Leading:
             # Its run takes no part in the board.
             await self.host.send(ctx, recruit.task_id, message_text(message))
 
-    async def dissolve(self, ctx: RunContext[Any], team: LedTeam) -> None:
-        """Cancel what the members do, free their todos, and take those out of the registry that the team put in."""
+    async def dissolve(self, ctx: RunContext[Any], team: LedTeam) -> Sequence[str]:
+        """Cancel what the members do, and free their todos. Returns the names that it took out of the registry."""
+        self._recruiter.recover(ctx)
+        registered = [name for name, recruit in team.recruits.items() if recruit.is_registered]
         for recruit in team.recruits.values():
             if recruit.task_id:
                 await self.host.cancel(ctx, recruit.task_id, hard=True)
             await team.board.release_todos(recruit.spec.name, "the team was dissolved")
         self._recruiter.dismiss(list(team.recruits.values()))
         await team.board.open("", ())
+        self._recruiter.note(ctx)
+        return registered
 
     async def leave(self, ctx: RunContext[Any]) -> None:
         """Forget the run, and end its team. For a run without a server, when it ends."""
@@ -234,6 +254,11 @@ class Leading:
         noted = recruit.as_member()
         members: list[BoardMember] = [noted if member.name == noted.name else member for member in state.members]
         await board.open(state.team, members)
+
+
+def call_of(ctx: RunContext[Any]) -> str:
+    """Return what tells a run's tool calls apart: some models give the calls of each response the same ids again."""
+    return f"{ctx.run_step}/{ctx.tool_call_id}"
 
 
 def _task_id_in(told: str) -> str:

@@ -69,7 +69,7 @@ class MemoryTeamBoard:
         """Give up what a member has in hand, or one item of it."""
         self.shared_todos.apply(ReleaseTodos(member=member, reason=reason, todo_id=todo_id))
 
-    async def remove_todo(self, todo_id: str, actor: str) -> bool:
+    async def remove_todo(self, todo_id: str, actor: str, *, key: str) -> bool:
         """Take an item off the list. Returns False when it is not there."""
         return self.shared_todos.apply(RemoveTodo(todo_id=todo_id, actor=actor)).is_done
 

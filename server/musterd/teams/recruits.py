@@ -1,16 +1,19 @@
 """Members that a model asks for while its run goes on, and what is kept of them."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Self, cast
 
 from pydantic import BaseModel, Field
-from pydantic_ai import Agent
+from pydantic_ai import Agent, RunContext
 from pydantic_ai.agent import AbstractAgent
 
 from musterd.domain.board import LEADER, BoardMember
-from musterd.subagents.registry import DynamicAgentRegistry
-from musterd.subagents.types import AgentFactory, SubAgentConfig
+from musterd.subagents.registry import MAX_NAME_CHARS, AgentDefinition, DynamicAgentRegistry
+from musterd.subagents.types import AgentFactory, CompiledSubAgent, SubAgentConfig
 from musterd.teams.prompts import member_instructions
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 MAX_TEAM_MEMBERS = 50
 """How many members a team may have that a model puts together."""
@@ -66,8 +69,10 @@ def recruits_for(team: str, specs: Sequence[TeamMemberSpec], spawn_call: str) ->
         raise ValueError(f"A team has at most {MAX_TEAM_MEMBERS} members, not {len(specs)}.")
     names = [spec.name for spec in specs]
     for index, name in enumerate(names):
-        if not name.strip() or name == LEADER:
-            raise ValueError(f"A member cannot be called '{name}'.")
+        if not name.strip() or name == LEADER or _CONTROL.search(name):
+            raise ValueError(f"A member cannot be called {name!r}.")
+        if len(name) > MAX_NAME_CHARS:
+            raise ValueError(f"A member's name has at most {MAX_NAME_CHARS} characters, not {len(name)}.")
         if name in names[:index]:
             raise ValueError(f"Two members are called '{name}': their names must differ.")
     roster = [BoardMember(name=spec.name, role=spec.role, description=spec.description) for spec in specs]
@@ -78,24 +83,44 @@ def recruits_for(team: str, specs: Sequence[TeamMemberSpec], spawn_call: str) ->
 
 
 class Recruiter:
-    """Builds the agents of members, and keeps the registry in which other tools find them by name."""
+    """Builds the agents of members, and keeps the registry in which other tools find them by name.
 
-    def __init__(self, registry: DynamicAgentRegistry | None, agent_factory: AgentFactory | None) -> None:
+    `maker` is the name under which the registry has members made again from their definitions.
+    """
+
+    def __init__(self, registry: DynamicAgentRegistry | None, agent_factory: AgentFactory | None, maker: str) -> None:
         self._registry = registry
         self._agent_factory = agent_factory
+        self._maker = maker
+        if registry is not None:
+            registry.set_maker(maker, lambda definition, _: self._make(definition))
 
     def enlist(self, recruits: Sequence[Recruit]) -> None:
         """Build each member once, and register it if it is not. Whatever is raised passes, and nothing is left then."""
         try:
             for recruit in recruits:
                 if not self._is_known(recruit):
-                    agent = self._build(recruit)
-                    if self._registry is not None:
-                        self._registry.register(self._config_of(recruit), agent)
-                        recruit.is_registered = True
+                    self._enlist(recruit)
         except BaseException:
             self.dismiss(recruits)
             raise
+
+    def enlist_again(self, recruits: Sequence[Recruit]) -> None:
+        """Register those that another process had in its registry. Raises as `enlist`."""
+        for recruit in recruits:
+            if recruit.is_registered and not self._is_known(recruit):
+                self._enlist(recruit)
+
+    def _enlist(self, recruit: Recruit) -> None:
+        definition = self._definition_of(recruit)
+        made = self._make(definition)
+        if self._registry is not None:
+            self._registry.register(made.config, made.agent, definition)
+            recruit.is_registered = True
+
+    def definitions_of(self, recruits: Sequence[Recruit]) -> Sequence[AgentDefinition]:
+        """Return what those are made from that are registered for their team."""
+        return [self._definition_of(recruit) for recruit in recruits if recruit.is_registered]
 
     def dismiss(self, recruits: Sequence[Recruit]) -> None:
         """Take those out of the registry that `enlist` put in."""
@@ -104,30 +129,52 @@ class Recruiter:
                 self._registry.remove(recruit.spec.name)
                 recruit.is_registered = False
 
+    def recover(self, ctx: RunContext[Any]) -> None:
+        """Bring the registry to where earlier calls of the run left it, in another process too."""
+        if self._registry is not None:
+            self._registry.recover(ctx)
+
+    def note(self, ctx: RunContext[Any]) -> None:
+        """Note that the tool call in this context changed the registry."""
+        if self._registry is not None:
+            self._registry.note(ctx)
+
     def agent_of(self, recruit: Recruit) -> AbstractAgent[Any, Any]:
         """Return a member's agent: the registered one, or a new one."""
         known = None if self._registry is None else self._registry.get(recruit.spec.name)
-        return self._build(recruit) if known is None else known
+        return self._make(self._definition_of(recruit)).agent if known is None else known
 
     def _is_known(self, recruit: Recruit) -> bool:
         return self._registry is not None and self._registry.exists(recruit.spec.name)
 
-    def _build(self, recruit: Recruit) -> AbstractAgent[Any, Any]:
+    def _definition_of(self, recruit: Recruit) -> AgentDefinition:
+        spec = recruit.spec
+        return AgentDefinition(
+            name=spec.name,
+            description=f"[Team {recruit.team}] {spec.description}",
+            instructions=spec.instructions,
+            maker=self._maker,
+            model=spec.model,
+        )
+
+    def _make(self, definition: AgentDefinition) -> CompiledSubAgent:
+        name, description = definition.name, definition.description
+        config = SubAgentConfig(name=name, description=description, instructions=definition.instructions)
+        if definition.model is not None:
+            config["model"] = definition.model
+        if self._agent_factory is not None:
+            config["agent_factory"] = self._agent_factory
+        return CompiledSubAgent(name=name, description=description, config=config, agent=self._build(config))
+
+    def _build(self, config: SubAgentConfig) -> Any:
         if self._agent_factory is None:
-            spec = recruit.spec
-            return Agent(spec.model, name=spec.name, description=spec.description, instructions=spec.instructions)
-        agent: object = self._agent_factory(self._config_of(recruit))
+            return Agent(
+                config.get("model"),
+                name=config["name"],
+                description=config["description"],
+                instructions=config["instructions"],
+            )
+        agent: object = self._agent_factory(config)
         if not isinstance(agent, AbstractAgent):
             raise TypeError(f"the agent_factory returned a {type(agent).__name__} and not an agent")
         return cast("AbstractAgent[Any, Any]", agent)
-
-    def _config_of(self, recruit: Recruit) -> SubAgentConfig:
-        spec = recruit.spec
-        config = SubAgentConfig(
-            name=spec.name, description=f"[Team {recruit.team}] {spec.description}", instructions=spec.instructions
-        )
-        if spec.model is not None:
-            config["model"] = spec.model
-        if self._agent_factory is not None:
-            config["agent_factory"] = self._agent_factory
-        return config

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic_ai import FunctionToolset, RunContext
+from pydantic_ai.messages import ToolReturn
 from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset, WrapperToolset
 
@@ -13,10 +14,10 @@ from musterd.subagents.descriptions import REPEATABLE
 from musterd.subagents.host import PreparedSubagent, TaskView, current_host
 from musterd.subagents.manager import TaskManager
 from musterd.subagents.memory import MemoryHost
-from musterd.subagents.registry import DynamicAgentRegistry
+from musterd.subagents.registry import DynamicAgentRegistry, created, removed
 from musterd.subagents.status import TaskStatus
 from musterd.subagents.types import AgentFactory
-from musterd.teams.leading import Leading, LedTeam, StartFailed, StartTask
+from musterd.teams.leading import Leading, LedTeam, StartFailed, StartTask, call_of
 from musterd.teams.member_tools import REFUSALS, Seat, TodoToolNames, TodoTools, describe_todos
 from musterd.teams.memory_board import MemoryTeamBoard
 from musterd.teams.recruits import Recruit, Recruiter, TeamMemberSpec, recruits_for
@@ -62,7 +63,7 @@ class TeamToolset(FunctionToolset[Any]):
         self._has_registry = registry is not None
         self._leading = Leading(
             toolset_id=id,
-            recruiter=Recruiter(registry, agent_factory),
+            recruiter=Recruiter(registry, agent_factory, maker=id),
             own_host=MemoryHost(TaskManager() if task_manager is None else task_manager),
             task_fn=task_fn,
         )
@@ -91,7 +92,9 @@ class TeamToolset(FunctionToolset[Any]):
             raise LookupError(f"nothing is known of a member {name!r}")
         return self._leading.prepare(Recruit.model_validate_json(definition_json), description, deps=deps, model=model)
 
-    async def spawn_team(self, ctx: RunContext[Any], team_name: str, members: list[TeamMemberSpec]) -> str:
+    async def spawn_team(
+        self, ctx: RunContext[Any], team_name: str, members: list[TeamMemberSpec]
+    ) -> str | ToolReturn[str]:
         """Put together a team of agents that work for you, with a todo list that you share and messages.
 
         Args:
@@ -101,17 +104,17 @@ class TeamToolset(FunctionToolset[Any]):
         """
         async with self._leading.changing(ctx):
             team = await self._leading.find(ctx)
+            call = call_of(ctx)
+            if team is not None and not _is_of_call(team, team_name, members, call):
+                return "Error: A team is already active. Dissolve it first."
             try:
-                if team is None:
-                    await self._leading.spawn(ctx, recruits_for(team_name, members, ctx.tool_call_id or ""))
-                elif not _is_of_call(team, team_name, members, ctx.tool_call_id):
-                    return "Error: A team is already active. Dissolve it first."
+                made = await self._leading.spawn(ctx, team, recruits_for(team_name, members, call))
             except Exception as error:  # noqa: BLE001 - whatever a factory raises is for the model to know
                 return f"Error: {error}"
         lines = [f"Team '{team_name}' created with {len(members)} members:", *(f"- {each.name}" for each in members)]
         if self._has_registry:
             lines += ["", "Members registered as subagents. Use assign_task to start execution."]
-        return "\n".join(lines)
+        return ToolReturn("\n".join(lines), metadata=created(*made, for_run=True))
 
     async def assign_task(self, ctx: RunContext[Any], member_name: str, task_description: str) -> str:
         """Give a member something to do; it starts at once, while you go on. A todo stands for it on the list.
@@ -128,7 +131,7 @@ class TeamToolset(FunctionToolset[Any]):
             if (recruit := team.recruits.get(member_name)) is None:
                 return _not_found(team, member_name)
             view = await self._leading.view_of(ctx, recruit)
-            is_repeated = ctx.tool_call_id is not None and ctx.tool_call_id == recruit.assign_call
+            is_repeated = call_of(ctx) == recruit.assign_call
             if view is not None and not view.status.is_finished and not is_repeated:
                 return f"Error: Member '{member_name}' is already running. Check status first."
             await self._leading.settle(team, recruit, view)
@@ -174,7 +177,8 @@ class TeamToolset(FunctionToolset[Any]):
         if (recruit := team.recruits.get(member_name)) is None:
             return _not_found(team, member_name)
         view = await self._leading.view_of(ctx, recruit)
-        if view is not None and view.questions and await self._leading.host.answer(ctx, view.task_id, message):
+        # First the answer, then the message: a call that is made again after a crash is told that it answered.
+        if view is not None and await self._leading.host.answer(ctx, view.task_id, message):
             return f"Answer delivered to '{member_name}', which was waiting for one."
         try:
             await self._leading.tell(ctx, team, recruit, message)
@@ -182,21 +186,21 @@ class TeamToolset(FunctionToolset[Any]):
             return f"Error: {refusal}"
         return _delivered(member_name, view)
 
-    async def dissolve_team(self, ctx: RunContext[Any]) -> str:
+    async def dissolve_team(self, ctx: RunContext[Any]) -> str | ToolReturn[str]:
         """End the team: what its members still do is canceled."""
         async with self._leading.changing(ctx):
             team = await self._leading.find(ctx)
             if team is None:
                 return "No team is active."
-            await self._leading.dissolve(ctx, team)
-        return f"Team '{team.name}' dissolved."
+            dismissed = await self._leading.dissolve(ctx, team)
+        return ToolReturn(f"Team '{team.name}' dissolved.", metadata=removed(*dismissed))
 
     async def remove_todo(self, ctx: RunContext[Any], todo_id: str) -> str:
         """Take a todo off the team's list; what waits for it waits no longer."""
         team = await self._leading.find(ctx)
         if team is None:
             return NO_TEAM
-        if await team.board.remove_todo(todo_id, LEADER):
+        if await team.board.remove_todo(todo_id, LEADER, key=ctx.tool_call_id or ""):
             return f"Todo '{todo_id}' is removed"
         return f"Error: there is no todo '{todo_id}'"
 
@@ -221,10 +225,10 @@ class _OneRun(WrapperToolset[Any]):
             await self.leave()
 
 
-def _is_of_call(team: LedTeam, name: str, members: Sequence[TeamMemberSpec], call: str | None) -> bool:
+def _is_of_call(team: LedTeam, name: str, members: Sequence[TeamMemberSpec], call: str) -> bool:
     """Whether this very call made the team: then it was cut off before it could say so."""
     made = [recruit.spec for recruit in team.recruits.values() if recruit.spawn_call == call]
-    return call is not None and team.name == name and made == list(members)
+    return team.name == name and made == list(members)
 
 
 def _not_found(team: LedTeam, member_name: str) -> str:

@@ -44,6 +44,6 @@ def _query(request: pb2.ListHookRunsRequest, scope: PageScope) -> HookQuery:
         viewer=viewer_of(current_call().principal),
         limit=decode.page_size(request.page_size) + 1,
         before=scope.position_at(request.page_token),
-        task_id=decode.bounded_text("task_id", request.task_id, decode.MAX_ID_CHARS),
+        task_id=decode.optional_id("task_id", request.task_id),
         states=frozenset(HOOK_RUN_STATE_FROM_WIRE[number] for number in states if number),
     )

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from musterd.domain.errors import FieldViolation, MusterdError, Reason
 from musterd.domain.principal import Viewer
+from musterd.transport.codec.requests import NUL
 from musterd.transport.codec.tasks import EPOCH, MICROSECOND
 
 DIGEST_BYTES = 12
@@ -74,7 +75,9 @@ def _decode(token: str) -> Sequence[str]:
     try:
         decoded: Any = json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
         texts = [str(each) for each in cast("list[object]", decoded)] if isinstance(decoded, list) else []
-        "".join(texts).encode()
+        # No name has NUL, nor half of a surrogate pair.
+        if NUL.encode() in "".join(texts).encode():
+            texts = []
     except (binascii.Error, ValueError, RecursionError):
         texts = []
     return texts or [""]

@@ -48,7 +48,8 @@ class RunStreamer:
         call = current_call()
         cancels = decode.enum_number("on_disconnect", request.on_disconnect, ON_DISCONNECT)
         started = await self.runs.start(self._run_request(request, ref, call))
-        is_dropped = True
+        # Who asked for the background wants no more than the task, and may go.
+        is_dropped = not request.background
         try:
             ready, batches = (), None
             if not request.background:
@@ -87,8 +88,8 @@ class RunStreamer:
         principal = call.principal
         user_id, session_id = acting_user(
             principal,
-            decode.bounded_text("user_id", request.user_id, decode.MAX_ID_CHARS),
-            decode.bounded_text("session_id", request.session_id, decode.MAX_ID_CHARS),
+            decode.optional_id("user_id", request.user_id),
+            decode.optional_id("session_id", request.session_id),
         )
         return RunRequest(
             component=ref,

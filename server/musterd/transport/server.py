@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -155,18 +155,32 @@ class GrpcServer:
 def check_free(listen: str) -> None:
     """Raise OSError when a process listens on a TCP address: where ports are shared, binding does not tell.
 
-    An address that means nothing is left to who binds it.
+    So it does when this machine can listen on none of what a name stands for. A name that means nothing is left to who
+    binds it.
     """
     host, _, port = listen.rpartition(":")
-    with suppress(socket.gaierror):
-        for family, kind, protocol, _, address in socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM):
-            with socket.socket(family, kind, protocol) as probe:
-                # Connections that have ended are no reason to refuse.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(address)
-                except OSError as error:
-                    raise _taken(listen) from error
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        return
+    failures = [error for each in found if (error := _failure_to_bind(each)) is not None]
+    for error in failures:
+        if error.errno == errno.EADDRINUSE:
+            raise _taken(listen) from error
+    if failures and len(failures) == len(found):
+        raise OSError(failures[0].errno, f"cannot listen on {listen}: {failures[0].strerror}") from failures[0]
+
+
+def _failure_to_bind(found: tuple[Any, ...]) -> OSError | None:
+    family, kind, protocol, _, address = found
+    try:
+        with socket.socket(family, kind, protocol) as probe:
+            # Connections that have ended are no reason to refuse.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error
+    return None
 
 
 def _taken(listen: str) -> OSError:

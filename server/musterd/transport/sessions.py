@@ -93,8 +93,8 @@ def _query(request: Request, principal: Principal) -> SessionQuery:
     """
     user_id, session_id = session_owner(
         principal,
-        decode.bounded_text("user_id", request.user_id, decode.MAX_ID_CHARS),
-        decode.bounded_text("session_id", request.session_id, decode.MAX_ID_CHARS),
+        decode.optional_id("user_id", request.user_id),
+        decode.optional_id("session_id", request.session_id),
     )
     return SessionQuery(
         tenant_id=principal.tenant_id,

@@ -137,7 +137,7 @@ class TaskServicer:
         """Give a waiting task what it waits for: an answer to its question, or the identity of this call."""
         call = current_call()
         task_id = decode.required_id("task_id", request.task_id)
-        decode.bounded_text("question_id", request.question_id, decode.MAX_ID_CHARS)
+        decode.optional_id("question_id", request.question_id)
         decode.bounded_text("answer", request.answer, decode.MAX_STEER_CHARS)
         task = await self.tasks.get(viewer_of(call.principal), task_id)
         answer = self._answer if _is_for_a_question(request, task) else self._renew_identity
@@ -201,7 +201,7 @@ def _watch_response(task: task_pb2.Task | None, events: Sequence[event_pb2.RunEv
 
 def _component_filter(request: pb2.ListTasksRequest) -> tuple[ComponentKind | None, str]:
     number = decode.enum_number("component.kind", request.component.kind, COMPONENT_KINDS)
-    component_id = decode.bounded_text("component.id", request.component.id, decode.MAX_ID_CHARS)
+    component_id = decode.optional_id("component.id", request.component.id)
     if component_id and not number:
         raise invalid_argument("component.kind", "required", "an id needs the kind of the component")
     return KIND_FROM_WIRE.get(number), component_id
@@ -210,7 +210,7 @@ def _component_filter(request: pb2.ListTasksRequest) -> tuple[ComponentKind | No
 def _task_query(request: pb2.ListTasksRequest, scope: PageScope, call: Call) -> TaskQuery:
     states = [decode.enum_number(f"states[{i}]", number, TASK_STATES) for i, number in enumerate(request.states)]
     kind, component_id = _component_filter(request)
-    session_id = decode.bounded_text("session_id", request.session_id, decode.MAX_ID_CHARS)
+    session_id = decode.optional_id("session_id", request.session_id)
     # Refuses another one than the token's; without the filter the tasks of all are listed.
     acting_user(call.principal, "", session_id)
     return TaskQuery(
@@ -221,7 +221,7 @@ def _task_query(request: pb2.ListTasksRequest, scope: PageScope, call: Call) -> 
         component=ComponentRef(kind=kind, id=component_id) if kind and component_id else None,
         component_kind=kind or "",
         session_id=session_id,
-        parent_task_id=decode.bounded_text("parent_task_id", request.parent_task_id, decode.MAX_ID_CHARS),
-        root_task_id=decode.bounded_text("root_task_id", request.root_task_id, decode.MAX_ID_CHARS),
+        parent_task_id=decode.optional_id("parent_task_id", request.parent_task_id),
+        root_task_id=decode.optional_id("root_task_id", request.root_task_id),
         has_open_approvals=request.has_open_approvals,
     )

@@ -67,7 +67,7 @@ class TeamServicer:
         message = await self.boards.send(
             viewer_of(call.principal),
             task_id=decode.required_id("task_id", request.task_id),
-            receiver=decode.bounded_text("receiver", request.receiver, decode.MAX_ID_CHARS),
+            receiver=decode.optional_id("receiver", request.receiver),
             content=decode.team_message(request.content),
             user_id=call.principal.user_id,
             request=call.request_key(request),

@@ -116,6 +116,18 @@ async def test_a_file_that_comes_back_unchanged_after_too_long_is_read_again(
     assert (await verifier.verify(OLD.token(exp=clock.now().timestamp() + 60))).user_id == "ada"
 
 
+async def test_keys_outlive_a_process_that_was_stopped_for_longer_than_keys_may_be_old(
+    verifier: TokenVerifier, clock: HandClock
+) -> None:
+    """I2: the file did not change in that time, and the load that follows says so."""
+    clock.advance(2 * 3600)
+    await clock.until_asleep()
+    for _ in range(2):
+        assert (await verifier.verify(OLD.token(exp=clock.now().timestamp() + 60))).user_id == "ada"
+        clock.advance(CHECK_SECONDS)
+        await clock.until_asleep()
+
+
 @pytest.mark.parametrize("document", [None, b"", b"{}"])
 async def test_a_server_does_not_start_on_a_file_that_holds_no_key_set(
     clock: HandClock, path: Path, document: bytes | None

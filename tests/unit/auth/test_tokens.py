@@ -31,6 +31,11 @@ RIGHT_SECRET = hmac_sha256(SECRET.encode())
 RSA_PEM_AS_SECRET = hmac_sha256(pem_of(rsa_key()))
 
 
+def raw_claims() -> bytes:
+    """Return a good payload in which a claim that nobody reads is "??"."""
+    return json.dumps({**GOOD_CLAIMS, "team": "??"}).encode()
+
+
 @pytest.fixture
 async def verifier(clock: HandClock, tmp_path: Path) -> TokenVerifier:
     """Knows a secret, and the public keys rsa, ec and ed."""
@@ -187,6 +192,18 @@ async def test_a_token_at_the_edge_is_accepted(verifier: TokenVerifier, token: s
             Reason.TOKEN_INVALID,
             "JSON",
             id="payload with a number beyond all floats",
+        ),
+        pytest.param(
+            forge({"alg": "HS256", "kid": "secret"}, raw_claims().replace(b"??", b"\xed\xa0\x80"), RIGHT_SECRET),
+            Reason.TOKEN_INVALID,
+            "JSON",
+            id="payload with half a character that is not escaped",
+        ),
+        pytest.param(
+            forge({"alg": "HS256", "kid": "secret"}, raw_claims().decode().encode("utf-16"), RIGHT_SECRET),
+            Reason.TOKEN_INVALID,
+            "JSON",
+            id="payload in UTF-16",
         ),
         pytest.param(
             forge({"alg": "HS256", "kid": "secret"}, b"[" * 9000, RIGHT_SECRET),

@@ -1,6 +1,7 @@
 """Which numbers of workers `musterd serve` refuses, and in which words."""
 
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -54,6 +55,22 @@ def test_a_port_is_free_when_nobody_listens_there(family: socket.AddressFamily, 
         with pytest.raises(OSError, match="is another server there"):
             check_free(listen)
     check_free(listen)
+
+
+def test_an_address_of_another_machine_is_refused_in_words_that_fit() -> None:
+    """R3."""
+    with pytest.raises(OSError, match=re.escape("cannot listen on 192.0.2.1:50051: Cannot assign requested address")):
+        check_free("192.0.2.1:50051")
+
+
+def test_a_name_is_free_when_only_some_of_its_addresses_are_this_machine_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R3: as localhost is where there is no IPv6."""
+
+    def of_both(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, 0)) for host in ("192.0.2.1", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", of_both)
+    check_free("both.example:0")
 
 
 def test_an_address_that_means_nothing_is_left_to_who_binds_it() -> None:

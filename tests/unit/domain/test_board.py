@@ -93,6 +93,25 @@ def test_an_item_cannot_wait_for_itself() -> None:
     assert with_dependencies(todos, "d", ["a", "b"])["d"].blocked_by == ("a", "b")
 
 
+class CountedTodos(dict[str, Todo]):
+    """Counts how often one of its items is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, todo_id: str) -> Todo:
+        self.looks += 1
+        return super().__getitem__(todo_id)
+
+
+def test_to_check_what_an_item_waits_for_takes_one_look_at_each() -> None:
+    """T2: the longest list of items that all wait for all before them holds nobody up."""
+    todos = CountedTodos()
+    for number in range(20):
+        todos[str(number)] = Todo(id=str(number), content="dig", blocked_by=tuple(todos))
+    assert with_added(todos, Todo(id="new", content="dig", blocked_by=tuple(todos)))["new"].blocked_by == tuple(todos)
+    assert todos.looks <= 2 * len(todos)
+
+
 @given(wishes=st.lists(st.tuples(IDS, st.lists(IDS, max_size=3)), max_size=20))
 def test_no_order_of_wishes_makes_a_cycle(wishes: Sequence[tuple[str, list[str]]]) -> None:
     """T2: there is always an item that can be done, until all are."""

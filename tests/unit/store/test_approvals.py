@@ -23,9 +23,11 @@ from musterd.store.sqlite import SqliteStore
 OF_APPROVALS = (
     "close_approval",
     "close_task",
+    "count_children",
     "find_open_requests",
     "find_within",
     "has_claimable",
+    "is_any_over",
     "park_task",
     "read_approvals",
     "read_open_approvals",
@@ -34,7 +36,9 @@ OF_APPROVALS = (
     "read_task",
     "set_wake_time",
     "unpark_task",
+    "wake_task",
     "wake_tasks",
+    "wake_tasks_above",
 )
 
 

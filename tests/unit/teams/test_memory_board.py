@@ -57,8 +57,8 @@ async def test_todos_follow_the_rules_of_the_list() -> None:
     assert await board.claim_todo(todo.id, "bob")
     await board.complete_todo(todo.id, "bob", "a page")
     assert (await board.read()).todos[todo.id].result == "a page"
-    assert await board.remove_todo(todo.id, "bob")
-    assert not await board.remove_todo(todo.id, "bob")
+    assert await board.remove_todo(todo.id, "bob", key="2")
+    assert not await board.remove_todo(todo.id, "bob", key="3")
 
 
 async def test_a_message_to_all_reaches_the_leader_too() -> None:

@@ -10,7 +10,12 @@ from musterd.domain.approval_store import Resolution, Verdict
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.task import Approval, ApprovalKind, ComponentKind, ComponentRef, Task, TaskState
 from musterd.transport.codec import requests
-from musterd.transport.codec.resolutions import MAX_RESOLUTION_REASON_CHARS, MAX_RESOLUTIONS, resolutions
+from musterd.transport.codec.resolutions import (
+    MAX_RESOLUTION_DEPTH,
+    MAX_RESOLUTION_REASON_CHARS,
+    MAX_RESOLUTIONS,
+    resolutions,
+)
 from musterd.transport.codec.tasks import encode_task
 from musterd_client.v1 import task_pb2
 from musterd_client.v1 import task_service_pb2 as pb2
@@ -21,6 +26,14 @@ WIRE_MOMENT = Timestamp(seconds=1_767_323_045, nanos=678_901_000)
 
 def approve(**fields: Any) -> pb2.Resolution:
     return pb2.Resolution(verdict=pb2.VERDICT_APPROVE, **fields)
+
+
+def give(result_json: str) -> pb2.Resolution:
+    return pb2.Resolution(verdict=pb2.VERDICT_RESULT, result_json=result_json)
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
 
 
 def test_open_approvals_are_sent_with_their_task() -> None:
@@ -87,6 +100,7 @@ def test_decisions_go_up_to_their_limits() -> None:
     most = [approve(approval_id=f"a-{number}") for number in range(MAX_RESOLUTIONS)]
     assert len(resolutions(most)) == MAX_RESOLUTIONS
     assert resolutions([approve(approval_id=long_id, reason=long_reason)])[0].reason == long_reason
+    assert resolutions([give(nested(MAX_RESOLUTION_DEPTH))])[0].result_json == nested(MAX_RESOLUTION_DEPTH)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +116,10 @@ def test_decisions_go_up_to_their_limits() -> None:
         ([approve(arguments_json="{")], "resolutions[0].arguments_json"),
         ([approve(arguments_json="[]")], "resolutions[0].arguments_json"),
         ([approve(arguments_json='{"n": NaN}')], "resolutions[0].arguments_json"),
+        ([approve(arguments_json='{"n": 1e999}')], "resolutions[0].arguments_json"),
         ([approve(arguments_json="[" * 100_000)], "resolutions[0].arguments_json"),
+        ([give(nested(MAX_RESOLUTION_DEPTH + 1))], "resolutions[0].result_json"),
+        ([give('{"a": -1e999}')], "resolutions[0].result_json"),
         ([pb2.Resolution(verdict=pb2.VERDICT_DENY, arguments_json="{}")], "resolutions[0].arguments_json"),
         ([approve(result_json="1")], "resolutions[0].result_json"),
         ([pb2.Resolution(verdict=pb2.VERDICT_RESULT)], "resolutions[0].result_json"),

@@ -166,7 +166,7 @@ class RunCapability(AbstractCapability[Any]):
             stored = None
         await self._control.boundary()
         is_repeatable = (tool_def.metadata or {}).get(REPEATABLE_KEY) is True
-        with recorder.tool_call(is_new=stored is None):
+        with recorder.tool_call(is_new=stored is None), self._activity.tool_call(repeatable=is_repeatable):
             if stored is None:
                 recorder.record_tool(
                     self._step_of(call, ToolStatus.STARTED, repeatable=is_repeatable),
@@ -178,7 +178,7 @@ class RunCapability(AbstractCapability[Any]):
                     ),
                 )
             await recorder.commit()
-            with noting_enqueued() as enqueued, self._activity.tool_call(repeatable=is_repeatable):
+            with noting_enqueued() as enqueued:
                 return await self._execute(call, args, handler, enqueued)
 
     async def handle_deferred_tool_calls(

@@ -10,6 +10,7 @@ from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.toolsets import FunctionToolset
 
 from musterd.domain.errors import FieldViolation, MusterdError, Reason
+from musterd.domain.ids import MAX_ID_CHARS, NUL
 from musterd.domain.principal import JsonValue
 from musterd.domain.task import ComponentKind, ComponentRef
 from musterd.runtime.components.definitions import (
@@ -129,7 +130,7 @@ class Registration:
 
 
 class Registry:
-    """All components of an app. Raises ValueError when two share an id, or a prototype has no name."""
+    """All components of an app. Raises ValueError for two with one id, one that no caller could name, and none."""
 
     def __init__(
         self,
@@ -147,6 +148,9 @@ class Registry:
 
     def _add(self, registration: Registration) -> None:
         ref = registration.info.ref
+        if len(ref.id) > MAX_ID_CHARS or NUL in ref.id:
+            msg = f"nobody can name the {ref.kind} {ref.id!r}: ids have at most {MAX_ID_CHARS} characters, and no NUL"
+            raise ValueError(msg)
         if ref in self._registrations:
             msg = f"two {ref.kind}s have the id {ref.id!r}: give each its own"
             raise ValueError(msg)

@@ -39,20 +39,22 @@ class Approvals:
                 )
             )
         )
-        if all(approval.state is not ApprovalState.OPEN for approval in approvals):
+        awaited = {approval.approval_id for approval in approvals if approval.state is ApprovalState.OPEN}
+        if not awaited:
             return approvals
         # One that was asked for before a crash needs input again, and nothing new is in the log.
         children.changes.wake(task.task_id)
-        async with self._parking.waiting():
-            return await self._wait(approvals)
+        async with self._parking.waiting(awaited):
+            return await self._wait(approvals, awaited)
 
-    async def _wait(self, approvals: Sequence[Approval]) -> Sequence[Approval]:
+    async def _wait(self, approvals: Sequence[Approval], awaited: set[str]) -> Sequence[Approval]:
         task, control, children = self._scope.task, self._scope.control, self._children
         ids = [approval.approval_id for approval in approvals]
         with children.changes.watch([task.task_id], for_others=True) as waiter, control.waking(waiter):
             while True:
                 approvals = await children.patiently(lambda: self._store.get_approvals(ids))
                 open_ones = [approval for approval in approvals if approval.state is ApprovalState.OPEN]
+                awaited.intersection_update(approval.approval_id for approval in open_ones)
                 if not open_ones:
                     return approvals
                 # Where a run may be told to stop, for it has nothing else to do.

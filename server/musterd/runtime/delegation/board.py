@@ -1,11 +1,12 @@
 """The board of a team as its members reach it: stored with the team's task."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 from musterd.domain.board import BoardMember, TeamMessage, Todo, TodoRefused
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.ids import derived_id
-from musterd.domain.ports import BoardRecord
+from musterd.domain.ports import BoardRecord, RequestKey
 from musterd.domain.team_board import (
     AddTodo,
     Board,
@@ -61,9 +62,10 @@ class EngineBoard:
         """Give up what a member has in hand."""
         await self._change(ReleaseTodos(member=member, reason=reason, todo_id=todo_id))
 
-    async def remove_todo(self, todo_id: str, actor: str) -> bool:
+    async def remove_todo(self, todo_id: str, actor: str, *, key: str) -> bool:
         """Take an item off the list. Returns False when it is not there."""
-        return (await self._change(RemoveTodo(todo_id=todo_id, actor=actor))).is_done
+        request = self._request_of("remove_todo", key, todo_id) if key else None
+        return (await self._change(RemoveTodo(todo_id=todo_id, actor=actor), request)).is_done
 
     async def send(self, sender: str, receiver: str, content: str, *, key: str) -> TeamMessage:
         """Send a message, which goes into the next request of each receiver that runs."""
@@ -75,10 +77,20 @@ class EngineBoard:
     def _id_of(self, key: str) -> str:
         return derived_id(self._scope.task.task_id, self._scope.recorder.step, key)
 
-    async def _change(self, command: BoardCommand) -> BoardRecord:
+    def _request_of(self, method: str, key: str, content: str) -> RequestKey:
+        task = self._scope.task
+        return RequestKey(
+            tenant_id=task.tenant_id,
+            user_id=task.user_id,
+            method=method,
+            request_id=self._id_of(key),
+            body_sha256=sha256(content.encode()).digest(),
+        )
+
+    async def _change(self, command: BoardCommand, request: RequestKey | None = None) -> BoardRecord:
         try:
             record = await self._children.patiently(
-                lambda: self._children.store.change_board(self._team_task_id, command)
+                lambda: self._children.store.change_board(self._team_task_id, command, request=request)
             )
         except MusterdError as error:
             if error.reason is Reason.MEMBER_NOT_FOUND:

@@ -14,7 +14,7 @@ from pydantic_ai.models import Model
 
 from musterd.domain.errors import MusterdError, Reason
 from musterd.domain.event import SubtaskStarted, TaskStarted
-from musterd.domain.ids import derived_id
+from musterd.domain.ids import derived_id, is_id
 from musterd.domain.orders import Steer, SteerState
 from musterd.domain.ports import NewTask, RequestKey, TaskQuery
 from musterd.domain.task import (
@@ -193,7 +193,7 @@ class EngineHost:
         """Return how a child ended; the run holds no slot while it waits."""
         self._joined.add(task_id)
         try:
-            async with self.parking.waiting():
+            async with self.parking.waiting((task_id,)):
                 task = await self._children.join(self._viewer, task_id)
         except asyncio.CancelledError:
             await self._let_go(task_id)
@@ -215,12 +215,16 @@ class EngineHost:
         return None if task is None else await self._view(task)
 
     async def _find(self, task_id: str) -> Task | None:
+        if not is_id(task_id):
+            # A model may make up anything, also what a store cannot look for.
+            return None
         try:
             task = await self._children.patiently(lambda: self._children.store.get_task(self._viewer, task_id))
             if task.parent_task_id == self._scope.task.task_id or await self._left_in_session([task]):
                 return task
         except MusterdError as error:
-            if error.reason is not Reason.TASK_NOT_FOUND:
+            # What a store cannot even look for is the id of no task either: models write anything.
+            if error.reason not in (Reason.TASK_NOT_FOUND, Reason.INVALID_ARGUMENT):
                 raise
         return None
 

@@ -1,15 +1,17 @@
 """Giving a run up that waits for approvals alone, its own or those of the tasks below it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
 import structlog
 
 from musterd.domain.approval_store import ApprovalStore
+from musterd.domain.ports import Lost
 from musterd.runtime.attempt.scope import RunScope
 from musterd.runtime.delegation.children import Children
 from musterd.runtime.failures import traceback_of
+from musterd.runtime.feed.log import AttemptLost
 
 logger = structlog.get_logger(__name__)
 
@@ -34,17 +36,20 @@ class Parking:
         self._parking: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def waiting(self) -> AsyncGenerator[None]:
-        """Wait inside for approvals or children, holding no slot. Never returns when the task is given up meanwhile."""
-        async with self._children.slots.waiting(self._scope.slot), self.idle():
+    async def waiting(self, awaited: Collection[str]) -> AsyncGenerator[None]:
+        """Wait inside for approvals or children, holding no slot. Never returns when the task is given up meanwhile.
+
+        `awaited` are the ids of those that are not over, as far as is known: the task is given up for no others.
+        """
+        async with self._children.slots.waiting(self._scope.slot), self.idle(awaited):
             yield
 
     @asynccontextmanager
-    async def idle(self) -> AsyncGenerator[None]:
+    async def idle(self, awaited: Collection[str]) -> AsyncGenerator[None]:
         """Do the same for what holds no slot anyway."""
         control, activity = self._scope.control, self._scope.activity
         try:
-            with activity.waiting():
+            with activity.waiting(awaited):
                 self._try_after(self._patience)
                 yield
                 if self._parking is not None:
@@ -53,7 +58,7 @@ class Parking:
                 # What began now would be cut off: the cancellation arrives here.
                 await asyncio.get_running_loop().create_future()
         finally:
-            if not activity.waiting_count:
+            if not activity.waits:
                 self._stop_timer()
 
     def hurry(self) -> None:
@@ -84,6 +89,9 @@ class Parking:
             self._timer = None
 
     def _try(self) -> None:
+        if self._parking is not None:
+            # It sees to the next time, too.
+            return
         if self._scope.activity.only_waits:
             self._parking = asyncio.create_task(self._park(), name="parking")
         else:
@@ -91,8 +99,11 @@ class Parking:
 
     async def _park(self) -> None:
         task = self._scope.task
+        parked: bool | Lost
         try:
-            parked = await self._children.patiently(lambda: self._store.park(task.task_id, task.attempt))
+            parked = await self._give_up()
+        except AttemptLost:
+            parked = Lost()
         except Exception as error:  # noqa: BLE001 - whatever it is, the run waits on here
             logger.error("park_failed", task=task.task_id, exception=traceback_of(error))  # noqa: TRY400 - it has it
             parked = False
@@ -100,5 +111,16 @@ class Parking:
         if parked:
             logger.info("run_parked" if parked is True else "attempt_lost", task=task.task_id, attempt=task.attempt)
             self._scope.control.lose()
-        elif self._scope.activity.waiting_count:
+        elif self._scope.activity.waits:
             self._try_after(max(self._patience, PARK_AGAIN_SECONDS))
+
+    async def _give_up(self) -> bool | Lost:
+        """Give the task up, unless something is stored of it meanwhile, or one that it waits for is over by then."""
+        task, activity = self._scope.task, self._scope.activity
+        number = await self._scope.log.settle()
+        if number is None or not activity.only_waits:
+            return False
+        awaited = activity.awaited
+        return await self._children.patiently(
+            lambda: self._store.park(task.task_id, task.attempt, awaited=awaited, number=number)
+        )

@@ -148,6 +148,23 @@ class RunLog:
         self._writer.schedule(self)
         await waiter
 
+    async def settle(self) -> int | None:
+        """Return the number of the last write once all that was said is stored; None when the next commit is to raise.
+
+        For somebody else than the run, to whom the refusal belongs. Raises AttemptLost.
+        """
+        while self.has_something and self._refusal is None:
+            waiter: Waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            self._writer.schedule(self)
+            try:
+                await waiter
+            except AttemptLost:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever the store could not hold
+                self.refuse(error)
+        return self._writes_count if self._refusal is None else None
+
     async def end(
         self,
         payload: Payload,

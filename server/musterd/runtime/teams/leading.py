@@ -97,13 +97,15 @@ class TeamRun:
 
     async def join(self, turn_ids: Sequence[str]) -> Sequence[Task]:
         """Return turns once all of them have ended. Raises MusterdError RUN_TIMEOUT, or Interrupted."""
-        control = self.scope.control
-        async with self.scope.time_limit(), self.host.parking.waiting():
-            return await control.guard(
-                self.children.wait(
-                    owner_of(self.scope.task), turn_ids, lambda tasks: all(task.state.is_terminal for task in tasks)
-                )
-            )
+        awaited = set(turn_ids)
+
+        def have_ended(tasks: Sequence[Task]) -> bool:
+            awaited.difference_update(task.task_id for task in tasks if task.state.is_terminal)
+            return not awaited
+
+        async with self.scope.time_limit(), self.host.parking.waiting(awaited):
+            work = self.children.wait(owner_of(self.scope.task), turn_ids, have_ended)
+            return await self.scope.control.guard(work)
 
     async def turns(self) -> Sequence[Task]:
         """Return all turns of members so far."""

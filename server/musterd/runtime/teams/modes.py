@@ -55,6 +55,8 @@ def _handing_over(run: TeamRun) -> ToolOutput[Any]:
         """
         if member not in run.team.members:
             raise ModelRetry(f"there is no member {member!r}; there are {', '.join(run.team.members)}")
+        if not task.strip():
+            raise ModelRetry(f"say what {member!r} is to do")
         try:
             task_id = await run.host.start(ctx, run.delegation(member, task, in_background=False))
         except DelegationRefused as refusal:

@@ -91,6 +91,7 @@ class _Shift:
         run = self.run
         task_id = run.scope.task.task_id
         async with run.scope.time_limit(), run.children.slots.waiting(run.scope.slot):
+            await run.scope.control.guard(self._find_turns())
             while True:
                 run.scope.control.check()
                 watched = [task_id, *(turn_id for turn_id, _ in self.turns.values())]
@@ -99,8 +100,21 @@ class _Shift:
                         continue
                     if not self.turns:
                         return
-                    async with run.host.parking.idle():
+                    async with run.host.parking.idle(watched[1:]):
                         await run.scope.control.guard(waiter.wait())
+
+    async def _find_turns(self) -> None:
+        """Follow the turns that an earlier attempt began and that go on, also those whose todos are done by now."""
+        live = [turn for turn in await self.run.turns() if not turn.state.is_terminal]
+        if not live:
+            return
+        todos = (await self.run.board.read()).todos.values()
+        todo_of = {
+            self.run.turn_id("todo", todo.id, attempt): todo.id
+            for todo in todos
+            for attempt in range(1, todo.attempts + 1)
+        }
+        self.turns = {turn.component.id: (turn.task_id, todo_of.get(turn.task_id, "")) for turn in live}
 
     async def _step(self) -> bool:
         """Settle what has ended and start what can be started. Returns True when something was done."""

@@ -138,35 +138,33 @@ class WorkflowRun:
         """Do steps at the same time. When one fails or ends the workflow, the others are canceled."""
         forks = [track.fork() for _ in steps]
         activity, loop = self._scope.activity, asyncio.get_running_loop()
-        activity.branch_count += len(steps) - 1
         activity.has_branches = True
-        branches = [
-            loop.create_task(self._branch_of(planned, fork)) for planned, fork in zip(steps, forks, strict=True)
-        ]
-        try:
-            await asyncio.wait(branches, return_when=asyncio.FIRST_EXCEPTION)
-            # The first in the order of the workflow decides, if several have failed or ended the workflow by now.
-            for branch in branches:
-                if branch.done():
-                    branch.result()
-        finally:
-            for branch in branches:
-                branch.cancel()
-            await asyncio.gather(*branches, return_exceptions=True)
-            activity.branch_count += 1
+        with activity.branches(len(steps)) as end_one:
+            branches = [
+                loop.create_task(self._branch_of(planned, fork, end_one))
+                for planned, fork in zip(steps, forks, strict=True)
+            ]
+            try:
+                await asyncio.wait(branches, return_when=asyncio.FIRST_EXCEPTION)
+                # The first in the order of the workflow decides, if several have failed or ended the workflow by now.
+                for branch in branches:
+                    if branch.done():
+                        branch.result()
+            finally:
+                for branch in branches:
+                    branch.cancel()
+                await asyncio.gather(*branches, return_exceptions=True)
         activity.has_branches = activity.branch_count > 1
         for fork in forks:
             track.merge(fork)
         return [branch.result() for branch in branches]
 
-    async def _branch_of(self, planned: PlannedStep, track: Track) -> StepOutput:
-        try:
-            output = await self._one(planned, track)
-        finally:
-            self._scope.activity.branch_count -= 1
+    async def _branch_of(self, planned: PlannedStep, track: Track, end_one: Callable[[], None]) -> StepOutput:
+        output = await self._one(planned, track)
         track.add(output)
         if output.stop:
             raise Stopped(output)
+        end_one()
         return output
 
     async def _loop(self, place: Place, loop: Loop, track: Track) -> StepOutput | None:

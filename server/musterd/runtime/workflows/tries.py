@@ -95,7 +95,7 @@ class Tries:
             if error.reason in ENDS_THE_RUN:
                 raise
             raise TryError(message=error.message, cause=error.reason) from error
-        async with self.host.parking.waiting():
+        async with self.host.parking.waiting((child_id,)):
             task = await self.children.join(owner_of(self.scope.task), child_id)
         return await self._output_of(step, task)
 

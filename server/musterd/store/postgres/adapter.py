@@ -294,9 +294,12 @@ class PostgresStore:
         )
         return await self._engine.write(call, task_ids=(task_id,), tenant_id=viewer.tenant_id)
 
-    async def park(self, task_id: str, attempt: int) -> bool | Lost:
+    async def park(
+        self, task_id: str, attempt: int, *, awaited: Collection[str] = (), number: int | None = None
+    ) -> bool | Lost:
         """Give up a task that waits for approvals alone."""
-        return await self._engine.write(partial(approvals.park, task_id=task_id, attempt=attempt), task_ids=(task_id,))
+        call = partial(approvals.park, task_id=task_id, attempt=attempt, awaited=awaited, number=number)
+        return await self._engine.write(call, task_ids=(task_id,))
 
     async def change_board(
         self,

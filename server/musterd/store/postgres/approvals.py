@@ -1,6 +1,6 @@
 """What tasks may only do once somebody outside has agreed, or has done it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -29,6 +29,7 @@ _INSERT = load_statement("insert_approval")
 _CLOSE = load_statement("close_approval")
 _FIND_WITHIN = load_statement("find_within")
 _COUNT_CHILDREN = load_statement("count_children")
+_IS_ANY_OVER = load_statement("is_any_over")
 _PARK = load_statement("park_task")
 _SET_WAKE_TIME = load_statement("set_wake_time")
 _UNPARK = load_statement("unpark_task")
@@ -133,11 +134,15 @@ async def renew(
             transaction.change_state(task, TaskState.SUBMITTED)
 
 
-async def park(transaction: Transaction, task_id: str, attempt: int) -> bool | Lost:
+async def park(
+    transaction: Transaction, task_id: str, attempt: int, *, awaited: Collection[str], number: int | None
+) -> bool | Lost:
     """Give up a task that waits for approvals alone, its own or those of the tasks below it."""
     task = await transaction.find(task_id)
     if task is None or not task.is_held(attempt):
         return Lost()
+    if number not in (None, task.last_write) or await transaction.connection.fetchval(_IS_ANY_OVER, list(awaited)):
+        return False
     live, parked = await count_children(transaction.connection, task_id)
     if parked < live:
         return False

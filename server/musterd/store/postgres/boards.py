@@ -9,6 +9,7 @@ from musterd.domain.orders import Steer
 from musterd.domain.ports import BoardRecord, RequestKey
 from musterd.domain.principal import Viewer
 from musterd.domain.team_board import (
+    AddTodo,
     Board,
     BoardChange,
     BoardCommand,
@@ -19,6 +20,7 @@ from musterd.domain.team_board import (
 )
 from musterd.domain.team_board import change_board as apply_command
 from musterd.store.encoding import from_micros
+from musterd.store.postgres.approvals import wake, wake_above
 from musterd.store.postgres.board_rows import (
     count_messages,
     find_message,
@@ -65,8 +67,13 @@ async def change_board(
     if stored is None or isinstance(command, OpenBoard):
         await save_head(connection, team, change.board)
     delivered = await _save(transaction, team, board, change)
-    await save_outcome(transaction, request, Outcome(task_id=team_task_id))
+    if change.is_done:
+        await save_outcome(transaction, request, Outcome(task_id=team_task_id))
     transaction.append(team, change.changes)
+    if isinstance(command, AddTodo) and team.owner is None:
+        # A team that waits without a process may have a member who is free to do it.
+        await wake(transaction, team)
+        await wake_above(transaction, team)
     return BoardRecord(
         board=replace(change.board, messages=change.board.messages[-1:]), is_done=change.is_done, delivered=delivered
     )

@@ -37,8 +37,7 @@ async def request_cancel(
                 metadata={"task_id": task_id, "state": state.value},
             )
         outcome = Outcome(task_id=task_id, was_canceled_before=state is TaskState.CANCELED)
-        for target in targets:
-            delivered += await _order(transaction, target, order)
+        delivered = await _order_all(transaction, targets, order)
         await save_outcome(transaction, request, outcome)
     interrupted = await _lock_targets(transaction, task_id, order)
     return CancelRecord(
@@ -58,17 +57,27 @@ async def _lock_targets(transaction: Transaction, task_id: str, order: CancelOrd
     return [target for target in found if target is not None]
 
 
-async def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tuple[Steer, ...]:
-    """Cancel one task, or order it; return what another turn of the same member gets in its place."""
-    if task.state.is_terminal:
-        return ()
-    if task.state in _NOT_RUNNING or await _is_parked_alone(transaction, task):
+async def _order_all(transaction: Transaction, tasks: Sequence[LiveTask], order: CancelOrder) -> tuple[Steer, ...]:
+    """Cancel tasks, or order it; return what other turns of the same members get in the place of theirs."""
+    delivered: tuple[Steer, ...] = ()
+    left: list[LiveTask] = []
+    for task in tasks:
+        if task.state in _NOT_RUNNING or await _is_parked_alone(transaction, task):
+            left.append(task)
+        elif not task.state.is_terminal:
+            await _order(transaction, task, order)
+    # Those below first: each ends before the one that has started it.
+    for task in reversed(left):
         await unpark(transaction, task)
-        return await _end(transaction, task, order)
+        delivered += await _end(transaction, task, order)
+    return delivered
+
+
+async def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> None:
     if task.state is TaskState.CANCELING:
         earlier = await read_cancel_order(transaction.connection, task.task_id)
         if not order.hard or (earlier is not None and earlier.hard):
-            return ()
+            return
     else:
         transaction.change_state(task, TaskState.CANCELING)
         if task.owner is None:
@@ -79,7 +88,6 @@ async def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -
         reason=order.reason, hard=order.hard, grace_seconds=order.grace_seconds, user_id=order.user_id
     )
     transaction.append(task, (requested,))
-    return ()
 
 
 async def _is_parked_alone(transaction: Transaction, task: LiveTask) -> bool:

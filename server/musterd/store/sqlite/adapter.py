@@ -302,9 +302,12 @@ class SqliteStore:
             )
         )
 
-    async def park(self, task_id: str, attempt: int) -> bool | Lost:
+    async def park(
+        self, task_id: str, attempt: int, *, awaited: Collection[str] = (), number: int | None = None
+    ) -> bool | Lost:
         """Give up a task that waits for approvals alone."""
-        return await self._write(partial(approvals.park, task_id=task_id, attempt=attempt))
+        call = partial(approvals.park, task_id=task_id, attempt=attempt, awaited=awaited, number=number)
+        return await self._write(call)
 
     async def change_board(
         self,

@@ -1,7 +1,7 @@
 """What tasks may only do once somebody outside has agreed, or has done it."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -36,6 +36,10 @@ UPDATE approval SET state = 'expired' WHERE task_id = ? AND state = 'open' RETUR
 _HAS_OPEN_QUESTION = "SELECT EXISTS (SELECT 1 FROM question WHERE task_id = ? AND state = 'open')"
 _COUNT_CHILDREN = """
 SELECT count(*), count(wake_time) FROM task INDEXED BY task_by_parent WHERE parent_task_id = ? AND end_time IS NULL
+"""
+_IS_ANY_OVER = """
+SELECT EXISTS (SELECT 1 FROM task WHERE task_id IN (SELECT value FROM json_each(?1)) AND end_time IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM approval WHERE approval_id IN (SELECT value FROM json_each(?1)) AND state <> 'open')
 """
 # When the first of its approvals is over, or a task below may be claimed for that reason.
 _WAKE_TIME = """
@@ -180,11 +184,16 @@ def renew(
             transaction.change_state(task, TaskState.SUBMITTED)
 
 
-def park(transaction: Transaction, task_id: str, attempt: int) -> bool | Lost:
+def park(
+    transaction: Transaction, task_id: str, attempt: int, *, awaited: Collection[str], number: int | None
+) -> bool | Lost:
     """Give up a task that waits for approvals alone, its own or those of the tasks below it."""
     task = transaction.find(task_id)
     if task is None or not task.is_held(attempt):
         return Lost()
+    ids = TEXTS.encode(tuple(awaited)).decode()
+    if number not in (None, task.last_write) or transaction.connection.execute(_IS_ANY_OVER, (ids,)).fetchone()[0]:
+        return False
     live, parked = count_children(transaction.connection, task_id)
     if parked < live:
         return False

@@ -34,8 +34,7 @@ def request_cancel(
                 metadata={"task_id": task_id, "state": task.state.value},
             )
         outcome = Outcome(task_id=task_id, was_canceled_before=task.state is TaskState.CANCELED)
-        for target in _targets(transaction, task_id, order):
-            delivered += _order(transaction, target, order)
+        delivered = _order_all(transaction, _targets(transaction, task_id, order), order)
         save_outcome(transaction, request, outcome)
     return CancelRecord(
         task=transaction.read_task(task_id),
@@ -53,17 +52,27 @@ def _targets(transaction: Transaction, task_id: str, order: CancelOrder) -> Sequ
     return [target for target in found if target is not None]
 
 
-def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tuple[Steer, ...]:
-    """Cancel one task, or order it; return what another turn of the same member gets in its place."""
-    if task.state.is_terminal:
-        return ()
-    if task.state in _NOT_RUNNING or _is_parked_alone(transaction, task):
+def _order_all(transaction: Transaction, tasks: Sequence[LiveTask], order: CancelOrder) -> tuple[Steer, ...]:
+    """Cancel tasks, or order it; return what other turns of the same members get in the place of theirs."""
+    delivered: tuple[Steer, ...] = ()
+    left: list[LiveTask] = []
+    for task in tasks:
+        if task.state in _NOT_RUNNING or _is_parked_alone(transaction, task):
+            left.append(task)
+        elif not task.state.is_terminal:
+            _order(transaction, task, order)
+    # Those below first: each ends before the one that has started it.
+    for task in reversed(left):
         unpark(transaction, task)
-        return _end(transaction, task, order)
+        delivered += _end(transaction, task, order)
+    return delivered
+
+
+def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> None:
     if task.state is TaskState.CANCELING:
         earlier = read_cancel_order(transaction.connection, task.task_id)
         if not order.hard or (earlier is not None and earlier.hard):
-            return ()
+            return
     else:
         transaction.change_state(task, TaskState.CANCELING)
         if task.owner is None:
@@ -74,7 +83,6 @@ def _order(transaction: Transaction, task: LiveTask, order: CancelOrder) -> tupl
         reason=order.reason, hard=order.hard, grace_seconds=order.grace_seconds, user_id=order.user_id
     )
     transaction.append(task, (requested,))
-    return ()
 
 
 def _is_parked_alone(transaction: Transaction, task: LiveTask) -> bool:

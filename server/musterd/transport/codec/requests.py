@@ -11,13 +11,13 @@ from google.protobuf.struct_pb2 import Struct, Value
 
 from musterd.domain.board import MAX_MESSAGE_CHARS, MAX_TODO_CHARS, MAX_TODOS
 from musterd.domain.errors import invalid_argument
+from musterd.domain.ids import MAX_ID_CHARS, NUL
 from musterd.domain.ports import RequestKey
 from musterd.domain.principal import JsonValue
 from musterd.domain.task import Part, Priority, UsageLimits
 from musterd.transport.codec.tasks import PRIORITY_FROM_WIRE
 from musterd_client.v1 import run_pb2
 
-MAX_ID_CHARS = 128
 MAX_LABELS = 32
 MAX_LABEL_KEY_CHARS = 64
 MAX_LABEL_VALUE_CHARS = 1_024
@@ -42,11 +42,18 @@ def bounded_text(path: str, text: str, most: int) -> str:
     return text
 
 
+def optional_id(path: str, text: str) -> str:
+    """Return an id or a name, which may be absent: not too long, and without NUL, which not every store can hold."""
+    if NUL in text:
+        raise invalid_argument(path, "nul", "has the character NUL, which ids and names must not have")
+    return bounded_text(path, text, MAX_ID_CHARS)
+
+
 def required_id(path: str, text: str) -> str:
-    """Return an id that is there and not too long."""
+    """Return an id or a name that is there."""
     if not text:
         raise invalid_argument(path, "required", "must not be empty")
-    return bounded_text(path, text, MAX_ID_CHARS)
+    return optional_id(path, text)
 
 
 def required_text(path: str, text: str, most: int) -> str:
@@ -109,7 +116,7 @@ def request_key(message: Message, *, tenant_id: str, user_id: str, method: str) 
         tenant_id=tenant_id,
         user_id=user_id,
         method=method,
-        request_id=bounded_text("request_id", request_id, MAX_ID_CHARS),
+        request_id=optional_id("request_id", request_id),
         body_sha256=hashlib.sha256(message.SerializeToString(deterministic=True)).digest(),
     )
 

@@ -1,16 +1,20 @@
 """Decodes and checks what somebody decides about approvals."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NoReturn, cast
 
 from musterd.domain.approval_store import Resolution, Verdict
-from musterd.domain.errors import invalid_argument
+from musterd.domain.errors import MusterdError, invalid_argument
 from musterd.transport.codec import requests as decode
 from musterd_client.v1 import task_service_pb2 as pb2
 
 MAX_RESOLUTIONS = 100
 MAX_RESOLUTION_REASON_CHARS = 4_096
+MAX_RESOLUTION_DEPTH = 100
+"""What is nested much deeper no run can write down again."""
+
 VERDICT_FROM_WIRE: Mapping[int, Verdict] = {pb2.Verdict.Value(f"VERDICT_{each.name}"): each for each in Verdict}
 
 
@@ -43,7 +47,7 @@ def _resolution(path: str, message: pb2.Resolution) -> Resolution:
     if message.result_json:
         _json(f"{path}.result_json", message.result_json)
     return Resolution(
-        approval_id=decode.bounded_text(f"{path}.approval_id", message.approval_id, decode.MAX_ID_CHARS),
+        approval_id=decode.optional_id(f"{path}.approval_id", message.approval_id),
         verdict=verdict,
         reason=decode.bounded_text(f"{path}.reason", message.reason, MAX_RESOLUTION_REASON_CHARS),
         arguments_json=message.arguments_json,
@@ -52,10 +56,39 @@ def _resolution(path: str, message: pb2.Resolution) -> Resolution:
 
 
 def _json(path: str, text: str) -> object:
-    def refuse(name: str) -> NoReturn:
-        raise ValueError(f"{name} is no JSON")
-
     try:
-        return json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError):
-        raise invalid_argument(path, "json", "must be JSON") from None
+        value: object = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
+    except RecursionError:
+        raise _too_deep(path) from None
+    except ValueError:
+        raise invalid_argument(path, "json", "must be JSON, without NaN and infinity") from None
+    level = [value]
+    for _ in range(MAX_RESOLUTION_DEPTH):
+        level = [inner for each in level for inner in _inside(each)]
+    if level:
+        raise _too_deep(path)
+    return value
+
+
+def _inside(value: object) -> Iterable[object]:
+    match value:
+        case dict():
+            return cast("dict[str, object]", value).values()
+        case list():
+            return cast("list[object]", value)
+        case _:
+            return ()
+
+
+def _too_deep(path: str) -> MusterdError:
+    return invalid_argument(path, "max_depth", f"is nested deeper than {MAX_RESOLUTION_DEPTH} levels")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite_float(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} has no JSON form again")
+    return value

@@ -9,6 +9,9 @@ from typer.testing import CliRunner, Result
 
 from musterd.cli import app
 
+WIDTH = "200"
+"""In characters: what commands say about wrong usage is broken into lines by it."""
+
 
 @pytest.fixture
 def server_in_thread(tmp_path: Path) -> Iterator[ScriptedServer]:
@@ -31,10 +34,11 @@ def server_in_thread(tmp_path: Path) -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def musterd(server_in_thread: ScriptedServer) -> Callable[..., Result]:
-    """Runs the command line against the server."""
+    """Runs the command line against the server, in a terminal of the same width wherever the tests run."""
 
     def invoke(*arguments: str, **environment: str) -> Result:
-        env = {"MUSTERD_TARGET": server_in_thread.target, "MUSTERD_TOKEN": None, **environment}
+        own = {"MUSTERD_TARGET": server_in_thread.target, "MUSTERD_TOKEN": None, "COLUMNS": WIDTH}
+        env = {**own, **environment}
         return CliRunner().invoke(app, arguments, env=env)
 
     return invoke
