@@ -220,13 +220,12 @@ class EngineHost:
             return None
         try:
             task = await self._children.patiently(lambda: self._children.store.get_task(self._viewer, task_id))
-            if task.parent_task_id == self._scope.task.task_id or await self._left_in_session([task]):
-                return task
         except MusterdError as error:
-            # What a store cannot even look for is the id of no task either: models write anything.
-            if error.reason not in (Reason.TASK_NOT_FOUND, Reason.INVALID_ARGUMENT):
-                raise
-        return None
+            if error.reason is Reason.TASK_NOT_FOUND:
+                return None
+            raise
+        is_mine = task.parent_task_id == self._scope.task.task_id or await self._left_in_session([task])
+        return task if is_mine else None
 
     async def _left_in_session(self, tasks: Sequence[Task]) -> Sequence[Task]:
         """Return those of the tasks that a run of this session left. With another component it is another session."""
