@@ -85,7 +85,7 @@ def secret_key(secret: bytes) -> VerificationKey:
 def public_key(kid: str, material: object) -> VerificationKey:
     """Return the key for a public key object. Raises ValueError for kinds that sign no tokens, and for weak ones."""
     if not isinstance(material, PublicKey):
-        raise ValueError("only RSA, EC (P-256, P-384, P-521) and Ed25519 public keys verify tokens")  # noqa: TRY004
+        raise ValueError("only RSA, EC (P-256, P-384, P-521) and Ed25519 public keys verify tokens")  # noqa: TRY004 - for users it is a wrong key
     der = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return VerificationKey(
         kid=kid, algorithms=_algorithms_of(material), fingerprint=sha256(der).digest(), material=material

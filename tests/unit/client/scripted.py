@@ -1,4 +1,5 @@
 """A real grpc.aio server that answers as a script says, and remembers what it was asked."""
+# ruff: noqa: N802 - the methods have the names of their RPCs
 # pyright: reportUnknownMemberType=false
 # The generated servicers and grpc_status have no types.
 
@@ -171,87 +172,87 @@ class _Servicer(
     def __init__(self, script: ScriptedServer) -> None:
         self._script = script
 
-    async def ListAgents(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def ListAgents(self, request: Message, context: Any) -> Message:
         return await self._script.answer("ListAgents", request, context)
 
-    async def GetAgent(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def GetAgent(self, request: Message, context: Any) -> Message:
         return await self._script.answer("GetAgent", request, context)
 
-    async def ListTeams(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def ListTeams(self, request: Message, context: Any) -> Message:
         return await self._script.answer("ListTeams", request, context)
 
-    async def GetTeam(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def GetTeam(self, request: Message, context: Any) -> Message:
         return await self._script.answer("GetTeam", request, context)
 
-    async def GetTeamBoard(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def GetTeamBoard(self, request: Message, context: Any) -> Message:
         return await self._script.answer("GetTeamBoard", request, context)
 
-    async def AddTodo(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def AddTodo(self, request: Message, context: Any) -> Message:
         return await self._script.answer("AddTodo", request, context)
 
-    async def SendTeamMessage(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def SendTeamMessage(self, request: Message, context: Any) -> Message:
         return await self._script.answer("SendTeamMessage", request, context)
 
-    async def TaskStatus(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def TaskStatus(self, request: Message, context: Any) -> Message:
         return await self._script.answer("TaskStatus", request, context)
 
-    async def ListTasks(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def ListTasks(self, request: Message, context: Any) -> Message:
         return await self._script.answer("ListTasks", request, context)
 
-    async def WaitTasks(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def WaitTasks(self, request: Message, context: Any) -> Message:
         return await self._script.answer("WaitTasks", request, context)
 
-    async def CancelTask(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def CancelTask(self, request: Message, context: Any) -> Message:
         return await self._script.answer("CancelTask", request, context)
 
-    async def SteerTask(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def SteerTask(self, request: Message, context: Any) -> Message:
         return await self._script.answer("SteerTask", request, context)
 
-    async def AnswerTask(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def AnswerTask(self, request: Message, context: Any) -> Message:
         return await self._script.answer("AnswerTask", request, context)
 
-    async def ResolveTask(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def ResolveTask(self, request: Message, context: Any) -> Message:
         return await self._script.answer("ResolveTask", request, context)
 
-    async def ListWorkflows(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def ListWorkflows(self, request: Message, context: Any) -> Message:
         return await self._script.answer("ListWorkflows", request, context)
 
-    async def GetWorkflow(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def GetWorkflow(self, request: Message, context: Any) -> Message:
         return await self._script.answer("GetWorkflow", request, context)
 
-    async def ListSessions(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def ListSessions(self, request: Message, context: Any) -> Message:
         return await self._script.answer("ListSessions", request, context)
 
-    async def GetSession(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def GetSession(self, request: Message, context: Any) -> Message:
         return await self._script.answer("GetSession", request, context)
 
-    async def DeleteSession(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def DeleteSession(self, request: Message, context: Any) -> Message:
         return await self._script.answer("DeleteSession", request, context)
 
-    async def ListHookRuns(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def ListHookRuns(self, request: Message, context: Any) -> Message:
         return await self._script.answer("ListHookRuns", request, context)
 
-    async def RetryHookRun(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def RetryHookRun(self, request: Message, context: Any) -> Message:
         return await self._script.answer("RetryHookRun", request, context)
 
-    async def GetServerInfo(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def GetServerInfo(self, request: Message, context: Any) -> Message:
         return await self._script.answer("GetServerInfo", request, context)
 
-    async def Check(self, request: Message, context: Any) -> Message:  # noqa: N802
+    async def Check(self, request: Message, context: Any) -> Message:
         return await self._script.answer("Check", request, context)
 
-    async def RunAgent(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
+    async def RunAgent(self, request: Message, context: Any) -> AsyncIterator[Message]:
         async for message in self._script.play("RunAgent", request, context):
             yield message
 
-    async def RunTeam(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
+    async def RunTeam(self, request: Message, context: Any) -> AsyncIterator[Message]:
         async for message in self._script.play("RunTeam", request, context):
             yield message
 
-    async def RunWorkflow(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
+    async def RunWorkflow(self, request: Message, context: Any) -> AsyncIterator[Message]:
         async for message in self._script.play("RunWorkflow", request, context):
             yield message
 
-    async def WatchTask(self, request: Message, context: Any) -> AsyncIterator[Message]:  # noqa: N802
+    async def WatchTask(self, request: Message, context: Any) -> AsyncIterator[Message]:
         async for message in self._script.play("WatchTask", request, context):
             yield message

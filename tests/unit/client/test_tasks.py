@@ -75,7 +75,7 @@ async def test_a_task_is_shown_as_it_stands(server: ScriptedServer, client: Must
 
 async def test_a_state_of_a_newer_server_is_unknown(server: ScriptedServer, client: MusterdClient) -> None:
     task = a_task()
-    task.state = 99  # pyright: ignore[reportAttributeAccessIssue]
+    task.state = 99  # pyright: ignore[reportAttributeAccessIssue] - not known here
     server.will("TaskStatus", TaskStatusResponse(task=task))
 
     assert (await client.tasks.status(TASK_ID)).state is TaskState.UNKNOWN

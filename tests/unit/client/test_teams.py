@@ -125,7 +125,7 @@ async def test_a_team_is_given_the_same_as_an_agent(server: ScriptedServer, clie
 
 async def test_an_option_that_runs_do_not_have_is_refused(client: MusterdClient) -> None:
     with pytest.raises(TypeError, match=r"no option sesion_id; it has parts, session_id"):
-        client.run_team("t", sesion_id="s")  # pyright: ignore[reportCallIssue]
+        client.run_team("t", sesion_id="s")  # pyright: ignore[reportCallIssue] - that is the mistake
 
 
 async def test_a_run_of_a_team_that_breaks_is_followed_again(server: ScriptedServer, client: MusterdClient) -> None:

@@ -70,6 +70,7 @@ def _build_numbers(query: TaskQuery, index: str, states: Sequence[TaskState]) ->
         parameters += [state.value for state in states]
     conditions.append("(create_time, task_id) < (?, ?)")
     parameters += _before(query)
+    # It is made of constants: what comes from outside is a parameter.
     statement = (
         f"SELECT number FROM (SELECT number FROM task INDEXED BY {index} WHERE {' AND '.join(conditions)}"  # noqa: S608
         " ORDER BY create_time DESC, task_id DESC LIMIT ?)"
