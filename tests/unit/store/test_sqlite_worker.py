@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from musterd.domain.event import Event
-from musterd.store.sqlite.worker import Job, Worker, gathering_seconds
+from musterd.store.sqlite.worker import GATHERING_SECONDS, LOOK_EVERY, Job, Worker, wait_seconds
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from musterd.store.sqlite.worker import Job, Worker, gathering_seconds
 )
 def test_calls_gather_for_longer_the_busier_the_loop_is(lag_seconds: float, seconds: float) -> None:
     """R3."""
-    assert gathering_seconds(lag_seconds) == pytest.approx(seconds)
+    assert wait_seconds(lag_seconds) == pytest.approx(seconds)
 
 
 class _Thread:
@@ -66,3 +66,42 @@ async def test_what_is_being_gathered_is_done_before_the_thread_ends(monkeypatch
     await asyncio.sleep(0)
     await thread.worker.close()
     assert call.result() == 1
+
+
+async def test_calls_wait_for_as_many_as_came_together_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R3: that is found out now and then, and forgotten when fewer come."""
+    thread = _Thread(monkeypatch)
+    for _ in range(LOOK_EVERY - 1):
+        await thread.worker.submit(lambda _: None)
+    looking = [thread.worker.submit(lambda _: None)]
+    await asyncio.sleep(0)
+    looking += [thread.worker.submit(lambda _: None) for _ in range(2)]
+    thread.now += GATHERING_SECONDS
+    await asyncio.gather(*looking)
+    assert thread.batch_sizes[-2:] == [1, 3]
+    three = [thread.worker.submit(lambda _: None)]
+    await asyncio.sleep(0)
+    three.append(thread.worker.submit(lambda _: None))
+    await asyncio.sleep(0)
+    assert thread.batch_sizes[-1] == 3
+    assert len(thread.batch_sizes) == LOOK_EVERY
+    three.append(thread.worker.submit(lambda _: None))
+    await asyncio.gather(*three)
+    alone = thread.worker.submit(lambda _: None)
+    await asyncio.sleep(0)
+    thread.now += GATHERING_SECONDS
+    await alone
+    await thread.worker.submit(lambda _: None)
+    assert thread.batch_sizes[LOOK_EVERY:] == [3, 1, 1]
+    await thread.worker.close()
+
+
+async def test_what_waits_for_others_is_done_when_the_thread_is_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R3."""
+    thread = _Thread(monkeypatch)
+    for _ in range(LOOK_EVERY - 1):
+        await thread.worker.submit(lambda _: None)
+    last = thread.worker.submit(lambda _: "done")
+    await asyncio.sleep(0)
+    await thread.worker.close()
+    assert await last == "done"
