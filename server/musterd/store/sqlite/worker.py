@@ -85,10 +85,13 @@ class Worker(Generic[C]):
         await self._ended
 
     def _end_turn(self) -> None:
+        if not self._submitted:
+            # The thread is to end, and has got all.
+            return
         if self._batch_count % LOOK_EVERY == LOOK_EVERY - 1:
             self._expected_count = sys.maxsize
         seconds = wait_seconds(self._loop.time() - self._submitted_at)
-        if not seconds and 0 < len(self._submitted) < self._expected_count:
+        if not seconds and len(self._submitted) < self._expected_count:
             seconds = GATHERING_SECONDS
         if seconds:
             self._moment = self._loop.call_later(seconds, self._end_moment)
